@@ -1,5 +1,7 @@
 package stream
 
+import "github.com/nats-io/nats.go"
+
 // SetEpoch changes the epoch as the rest of the process sees it.
 func SetEpoch(l *Log, epoch string) { l.epoch.Store(&epoch) }
 
@@ -19,3 +21,6 @@ func Checks(f *Feed) int {
 	defer f.checks.mu.Unlock()
 	return len(f.checks.young) + len(f.checks.old)
 }
+
+// Live hands a live copy to the feed, as its shard would.
+func Live(f *Feed, msg *nats.Msg) { f.live(msg) }

@@ -109,6 +109,11 @@ func (r *replay) locate(ctx context.Context, o ReplayOptions) (some bool, err er
 	}
 	if !o.Follow {
 		r.end = last
+		if o.Room != "" {
+			if r.end, err = r.log.lastOf(ctx, o.Room); err != nil {
+				return false, err
+			}
+		}
 	}
 	r.from = last + 1
 	if !none {
