@@ -123,7 +123,11 @@ func (b *Bus) Connect(t testing.TB) *nats.Conn {
 	b.mu.Lock()
 	node := b.node
 	b.mu.Unlock()
-	opts := []nats.Option{nats.MaxReconnects(-1), nats.ReconnectWait(20 * time.Millisecond), nats.ReconnectJitter(0, 0)}
+	log := Logger(t)
+	opts := []nats.Option{
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("connection to node", "error", err) }),
+		nats.MaxReconnects(-1), nats.ReconnectWait(20 * time.Millisecond), nats.ReconnectJitter(0, 0),
+	}
 	if b.port == 0 {
 		opts = append(opts, nats.InProcessServer(node))
 	}

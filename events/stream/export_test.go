@@ -8,11 +8,11 @@ func SetEpoch(l *Log, epoch string) { l.epoch.Store(&epoch) }
 // Alarms returns the alarms raised so far: the sequences around each gap.
 func Alarms(l *Log) [][2]uint64 { return l.alarms() }
 
-// Recent counts the comparisons after Follow that are still to come.
+// Recent counts the comparisons after Follow that are under way or to come.
 func Recent(f *Feed) int {
 	f.recent.mu.Lock()
 	defer f.recent.mu.Unlock()
-	return len(f.recent.first) + len(f.recent.last)
+	return len(f.recent.first) + len(f.recent.last) + f.recent.taken
 }
 
 // Checks counts the delayed checks of Expect that are still to come.

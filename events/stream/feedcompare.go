@@ -40,6 +40,7 @@ type recentList struct {
 	first []recentRoom // by due time
 	last  []recentRoom
 	full  bool // some did not fit
+	taken int  // due at the last take, and compared before the next
 }
 
 type recentRoom struct {
@@ -66,6 +67,7 @@ func (l *recentList) take(now time.Time) (due []*feedRoom, all bool) {
 	due, l.first = takeDue(due, l.first, now)
 	due, l.last = takeDue(due, l.last, now)
 	all, l.full = l.full, false
+	l.taken = len(due)
 	return due, all
 }
 
