@@ -70,7 +70,7 @@ func TestFeedStrangeCopies(t *testing.T) {
 func TestFeedStrangeNudges(t *testing.T) {
 	t.Parallel()
 	bus := eventstest.New(t)
-	f, log := startFeed(t, bus, stream.FeedConfig{Compare: never})
+	f, l := startFeed(t, bus, stream.FeedConfig{Compare: never})
 	r, _ := follow(t, f, "a")
 	settled(t, f) // so Run listens
 	nc := bus.Connect(t)
@@ -86,8 +86,8 @@ func TestFeedStrangeNudges(t *testing.T) {
 	}
 	eventstest.Eventually(t, eventstest.Patience, func() bool { return f.Stats().Nudged == 4 })
 	wantSeqs(t, r, publishN(t, bus, "a", 3))
-	if s := f.Stats(); s.Lost != 0 || len(stream.Alarms(log)) != 0 {
-		t.Errorf("stats %+v, alarms %v", s, stream.Alarms(log))
+	if s := f.Stats(); s.Lost != 0 || len(stream.Alarms(l)) != 0 {
+		t.Errorf("stats %+v, alarms %v", s, stream.Alarms(l))
 	}
 }
 
@@ -96,7 +96,7 @@ func TestFeedStrangeNudges(t *testing.T) {
 func TestFeedLostEvent(t *testing.T) {
 	t.Parallel()
 	bus := eventstest.New(t)
-	f, log := startFeed(t, bus, stream.FeedConfig{Compare: never, Drop: func(_ string, seq uint64) bool { return seq == 2 }})
+	f, l := startFeed(t, bus, stream.FeedConfig{Compare: never, Drop: func(_ string, seq uint64) bool { return seq == 2 }})
 	r, _ := follow(t, f, "a")
 	publishN(t, bus, "a", 2)
 	eventstest.Eventually(t, eventstest.Patience, func() bool { return r.count() > 0 })
@@ -108,8 +108,8 @@ func TestFeedLostEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantSeqs(t, r, []uint64{1, 3})
-	if s := f.Stats(); s.Lost != 1 || len(stream.Alarms(log)) != 1 {
-		t.Errorf("stats %+v, alarms %v", s, stream.Alarms(log))
+	if s := f.Stats(); s.Lost != 1 || len(stream.Alarms(l)) != 1 {
+		t.Errorf("stats %+v, alarms %v", s, stream.Alarms(l))
 	}
 }
 
@@ -117,12 +117,12 @@ func TestFeedLostEvent(t *testing.T) {
 func TestFeedVoidAnnouncement(t *testing.T) {
 	t.Parallel()
 	bus := eventstest.New(t)
-	f, log := startFeed(t, bus, stream.FeedConfig{Compare: 50 * time.Millisecond})
+	f, l := startFeed(t, bus, stream.FeedConfig{Compare: 50 * time.Millisecond})
 	r, _ := follow(t, f, "a")
 	f.Expect("a", 1000, true)
 	wantSeqs(t, r, publishN(t, bus, "a", 3))
-	if s := f.Stats(); s.Lost != 0 || len(stream.Alarms(log)) != 0 {
-		t.Errorf("stats %+v, alarms %v", s, stream.Alarms(log))
+	if s := f.Stats(); s.Lost != 0 || len(stream.Alarms(l)) != 0 {
+		t.Errorf("stats %+v, alarms %v", s, stream.Alarms(l))
 	}
 }
 

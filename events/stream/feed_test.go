@@ -71,14 +71,14 @@ func (r *recorder) end() {
 // startFeed runs a feed on a log of its own.
 func startFeed(t testing.TB, bus *eventstest.Bus, cfg stream.FeedConfig) (*stream.Feed, *stream.Log) {
 	t.Helper()
-	log := bus.Log(t)
+	l := bus.Log(t)
 	cfg.Logger = eventstest.Logger(t)
-	f, err := stream.NewFeed(log, cfg)
+	f, err := stream.NewFeed(l, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	eventstest.Go(t, f.Run)
-	return f, log
+	return f, l
 }
 
 // follow follows a room and returns its recorder and head.
@@ -344,11 +344,11 @@ func TestFeedManyRooms(t *testing.T) {
 func TestFeedEpochResets(t *testing.T) {
 	t.Parallel()
 	bus := eventstest.New(t)
-	f, log := startFeed(t, bus, stream.FeedConfig{Compare: never})
+	f, l := startFeed(t, bus, stream.FeedConfig{Compare: never})
 	head := bus.Publish(t, "a", "one")
 	r, _ := follow(t, f, "a")
 	b, _ := follow(t, f, "b")
-	stream.SetEpoch(log, "another")
+	stream.SetEpoch(l, "another")
 	eventstest.Eventually(t, eventstest.Patience, func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -365,7 +365,7 @@ func TestFeedErased(t *testing.T) {
 	t.Parallel()
 	bus := eventstest.New(t)
 	var dropping atomic.Bool
-	f, log := startFeed(t, bus, stream.FeedConfig{Compare: never, Drop: func(string, uint64) bool { return dropping.Load() }})
+	f, l := startFeed(t, bus, stream.FeedConfig{Compare: never, Drop: func(string, uint64) bool { return dropping.Load() }})
 	r, _ := follow(t, f, "a")
 	want := publishN(t, bus, "a", 1)
 	wantSeqs(t, r, want)
@@ -378,7 +378,7 @@ func TestFeedErased(t *testing.T) {
 	dropping.Store(false)
 	want = append(want, publishN(t, bus, "a", 2)...)
 	wantSeqs(t, r, want)
-	if alarms := stream.Alarms(log); len(alarms) != 0 {
+	if alarms := stream.Alarms(l); len(alarms) != 0 {
 		t.Errorf("alarms %v", alarms)
 	}
 }

@@ -90,7 +90,7 @@ func BenchmarkFeedDelivery(b *testing.B) {
 func BenchmarkReplay(b *testing.B) {
 	const events, rooms = 100_000, 1000
 	bus := eventstest.New(b)
-	log := bus.Log(b)
+	l := bus.Log(b)
 	load(b, bus, events, rooms)
 	for _, room := range []string{"", "r7"} {
 		b.Run("room="+room, func(b *testing.B) {
@@ -102,7 +102,7 @@ func BenchmarkReplay(b *testing.B) {
 			n := 0
 			for b.Loop() {
 				n = 0
-				err := log.Replay(eventstest.Context(b), stream.ReplayOptions{Room: room}, func(*stream.Stored) error { n++; return nil })
+				err := l.Replay(eventstest.Context(b), stream.ReplayOptions{Room: room}, func(*stream.Stored) error { n++; return nil })
 				if err != nil || n != want {
 					b.Fatalf("%d events, %v", n, err)
 				}
@@ -116,11 +116,11 @@ func BenchmarkReplay(b *testing.B) {
 func BenchmarkFill(b *testing.B) {
 	const events = 10_000
 	bus := eventstest.New(b)
-	log := bus.Log(b)
+	l := bus.Log(b)
 	load(b, bus, events, 1)
 	b.ReportAllocs()
 	for b.Loop() {
-		got, err := log.Fill(eventstest.Context(b), "r0", 0, events)
+		got, err := l.Fill(eventstest.Context(b), "r0", 0, events)
 		if err != nil || len(got) != events {
 			b.Fatalf("%d events, %v", len(got), err)
 		}
@@ -132,7 +132,7 @@ func BenchmarkFill(b *testing.B) {
 func BenchmarkLastSeqs(b *testing.B) {
 	const rooms = 1000
 	bus := eventstest.New(b)
-	log := bus.Log(b)
+	l := bus.Log(b)
 	load(b, bus, rooms, rooms)
 	for _, n := range []int{1, 100, rooms} {
 		b.Run(fmt.Sprint("rooms=", n), func(b *testing.B) {
@@ -141,7 +141,7 @@ func BenchmarkLastSeqs(b *testing.B) {
 				names[i] = fmt.Sprint("r", i)
 			}
 			for b.Loop() {
-				got, err := log.LastSeqs(eventstest.Context(b), names)
+				got, err := l.LastSeqs(eventstest.Context(b), names)
 				if err != nil || len(got) != n {
 					b.Fatalf("%d rooms, %v", len(got), err)
 				}
