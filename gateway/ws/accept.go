@@ -16,11 +16,6 @@ import (
 	"partyline/gateway/lifecycle"
 )
 
-const (
-	stageLimits   = lc.StageLimits
-	stageUpgraded = lc.StageUpgraded
-)
-
 //nolint:gochecknoglobals // a constant; Go has no constant structs
 var goingAway = CloseInfo{CloseGoingAway, ByServer, "server is shutting down"}
 
@@ -201,7 +196,11 @@ func (e *engine) decide(ctx context.Context, req *Request, ref *Refusal) (*Accep
 		return nil, ref
 	}
 	req.Attempt.Stage(lc.StageRequest)
-	return e.cfg.Handler.Handshake(ctx, req)
+	acc, ref := e.cfg.Handler.Handshake(ctx, req)
+	if acc == nil && ref == nil {
+		ref = &Refusal{Status: 500, Code: events.CodeInternal, Detail: "no decision was made"}
+	}
+	return acc, ref
 }
 
 func (acc *Acceptance) abandon() {
