@@ -263,7 +263,7 @@ func (e *engine) Serve(ctx context.Context, ln net.Listener) error {
 			continue
 		}
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // a clean stop
 		}
 		if errors.Is(err, net.ErrClosed) {
 			return fmt.Errorf("accept: %w", err)
@@ -274,7 +274,7 @@ func (e *engine) Serve(ctx context.Context, ln net.Listener) error {
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return nil //nolint:nilerr // a clean stop
 		case <-time.After(pause):
 		}
 	}
