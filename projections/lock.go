@@ -16,7 +16,7 @@ type lock struct{ conn *sqlite.Conn }
 // an empty database: it works wherever SQLite does and ends with the process.
 func lockDir(dir string) (*lock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, notWritable(dir, err)
+		return nil, fmt.Errorf("read models in %s: %w: %w", dir, ErrNotWritable, err)
 	}
 	conn, err := sqlite.OpenConn(filepath.Join(dir, lockName), sqlite.OpenReadWrite|sqlite.OpenCreate)
 	if err != nil {
