@@ -78,6 +78,11 @@ func (l *fakeLog) erase(seqs ...uint64) {
 	l.events = kept
 }
 
+// clone returns a log with the same events.
+func (l *fakeLog) clone() *fakeLog {
+	return &fakeLog{events: l.snapshot(), last: l.last}
+}
+
 // become makes the log another one, as after a restore.
 func (l *fakeLog) become(other *fakeLog, epoch string) {
 	l.mu.Lock()

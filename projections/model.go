@@ -14,7 +14,8 @@ type Model struct {
 
 	// Locks are taken in this order: upkeep, writing, files, progress.mu.
 
-	// upkeep is held by what computes a file beside: one at a time.
+	// upkeep is held by what computes a file beside, and while Run opens or gives
+	// up the file: one at a time.
 	upkeep sync.Mutex
 	// writing is held during a transaction of the store's writer, and while the
 	// store is exchanged.

@@ -18,14 +18,11 @@ var errRestart = errors.New("log or file changed")
 // error when the directory cannot be used (ErrInUse, ErrNotWritable); everything
 // else is tried again: a log that is away, a full disk, a damaged file.
 func (m *Model) Run(ctx context.Context) error {
-	l, err := lockDir(m.cfg.Dir)
+	l, err := m.enter()
 	if err != nil {
 		return err
 	}
 	defer l.release()
-	if err := m.open(); err != nil {
-		return err
-	}
 	defer func() {
 		if err := m.close(); err != nil {
 			m.cfg.Logger.Warn("read models not closed cleanly", "error", err)
@@ -53,6 +50,22 @@ func (m *Model) Run(ctx context.Context) error {
 	return nil
 }
 
+// enter locks the directory and opens the file, after a verification or rebuild
+// without Run, if one is going on.
+func (m *Model) enter() (*lock, error) {
+	m.upkeep.Lock()
+	defer m.upkeep.Unlock()
+	l, err := lockDir(m.cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.open(); err != nil {
+		l.release()
+		return nil, err
+	}
+	return l, nil
+}
+
 // backoff spaces attempts: 10 ms, doubled up to 5 s.
 type backoff struct{ next time.Duration }
 
@@ -69,6 +82,8 @@ func (b *backoff) wait(ctx context.Context) {
 // discard gives up the file, whose contents are of no use: it is kept aside and
 // an empty one opened. The log is not touched.
 func (m *Model) discard(reason error) error {
+	m.upkeep.Lock()
+	defer m.upkeep.Unlock()
 	m.cfg.Logger.Warn("read models are computed anew", "reason", reason, "moved_to", m.path(asideName))
 	if err := m.close(); err != nil {
 		m.cfg.Logger.Warn("read models not closed cleanly", "error", err)
