@@ -107,6 +107,9 @@ func (m *Model) follow(ctx context.Context) error {
 		return fmt.Errorf("ask for the log's last sequence: %w", err)
 	}
 	m.progress.reset(last)
+	if err := m.reopen(); err != nil {
+		return err
+	}
 	check := m.checkpoint()
 	if last < check.seq {
 		return fmt.Errorf("%w: it ends at %d, applied is %d", errForeign, last, check.seq)
@@ -133,6 +136,19 @@ func (m *Model) follow(ctx context.Context) error {
 		err = errRestart
 	}
 	return err
+}
+
+// reopen opens the file if exchanging it failed halfway.
+func (m *Model) reopen() error {
+	m.upkeep.Lock()
+	defer m.upkeep.Unlock()
+	m.files.RLock()
+	isOpen := m.store != nil
+	m.files.RUnlock()
+	if isOpen {
+		return nil
+	}
+	return m.open()
 }
 
 // load computes the file in bulk while queries are refused: they would answer
