@@ -71,7 +71,7 @@ func reactions(conn *sqlite.Conn, seq uint64) (counts, uids json.RawMessage, err
 	if err != nil {
 		return nil, nil, err
 	}
-	defer s.Reset()
+	defer end(s)
 	s.BindInt64(1, int64(seq))
 	type group struct {
 		emoji string
