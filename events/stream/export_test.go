@@ -1,10 +1,9 @@
 package stream
 
+import "slices"
+
 // SetEpoch changes the epoch as the rest of the process sees it.
 func SetEpoch(l *Log, epoch string) { l.epoch.Store(&epoch) }
-
-// Alarms returns the alarms raised so far: the sequences around each gap.
-func Alarms(l *Log) [][2]uint64 { return l.alarms() }
 
 // Recent counts the comparisons after Follow that are still to come.
 func Recent(f *Feed) int {
@@ -18,4 +17,24 @@ func Checks(f *Feed) int {
 	f.checks.mu.Lock()
 	defer f.checks.mu.Unlock()
 	return len(f.checks.young) + len(f.checks.old)
+}
+
+// Alarms returns the alarms raised so far: the sequences around each gap.
+func Alarms(l *Log) [][2]uint64 {
+	l.alarms.mu.Lock()
+	defer l.alarms.mu.Unlock()
+	return slices.Clone(l.alarms.gaps)
+}
+
+// WithBootID pretends that another kernel runs.
+func WithBootID(cfg NodeConfig, id string) NodeConfig { cfg.bootID = id; return cfg }
+
+// WithSync replaces the syncing of blocks.
+func WithSync(cfg NodeConfig, sync func() error) NodeConfig { cfg.sync = sync; return cfg }
+
+// Running reports whether p takes submissions.
+func Running(p *Publisher) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state == publisherRunning
 }
