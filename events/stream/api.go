@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Errors of the log.
@@ -38,10 +40,19 @@ type LogConfig struct {
 
 // Log is a handle on the streams over one NATS connection. Safe for concurrent
 // use. The connection stays the caller's.
-type Log struct{}
+type Log struct {
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	log    *slog.Logger
+	erased erasures
+	epoch  atomic.Pointer[string]
+}
 
 // NewLog makes a handle; it does no I/O.
-func NewLog(nc *nats.Conn, cfg LogConfig) (*Log, error) { panic("seam") }
+func NewLog(nc *nats.Conn, cfg LogConfig) (*Log, error) {
+	js, err := jetstream.New(nc)
+	return &Log{nc: nc, js: js, log: cfg.Logger}, err
+}
 
 // Open waits, until ctx ends, for the streams to exist (creating them on an
 // external NATS that has none), and loads epoch and secret.
@@ -52,7 +63,12 @@ func (l *Log) Run(ctx context.Context) error { panic("seam") }
 
 // Epoch names the life of the log. It changes when the log was restored,
 // truncated or recreated.
-func (l *Log) Epoch() string { panic("seam") }
+func (l *Log) Epoch() string {
+	if e := l.epoch.Load(); e != nil {
+		return *e
+	}
+	return ""
+}
 
 // Secret is the deployment's 32-byte secret, the same in every process: key of
 // identity and message-id HMACs.
@@ -63,35 +79,6 @@ func (l *Log) Durability() string { panic("seam") }
 
 // Available reports whether the log can store at the moment.
 func (l *Log) Available() bool { panic("seam") }
-
-// LastSeq is the last stream sequence of CHAT, asked from the leader.
-func (l *Log) LastSeq(ctx context.Context) (uint64, error) { panic("seam") }
-
-// LastSeqs returns the last stream sequence of each room, asked from the
-// leader; rooms without events are missing from the result.
-func (l *Log) LastSeqs(ctx context.Context, rooms []string) (map[string]uint64, error) {
-	panic("seam")
-}
-
-// Fill reads the events of a room with after < seq <= upTo, oldest first.
-func (l *Log) Fill(ctx context.Context, room string, after, upTo uint64) ([]*Stored, error) {
-	panic("seam")
-}
-
-// ReplayOptions select what Replay reads.
-type ReplayOptions struct {
-	From   uint64 // first stream sequence; 0: from the start
-	Room   string // only this room; "": all
-	Since  time.Time
-	Follow bool // go on with live events; else end at the last sequence at start
-}
-
-// Replay calls fn for each event in stream order. It checks contiguity (when it
-// reads all rooms): a missing sequence that is not recorded as erased raises the alarm and is
-// reported, but reading goes on.
-func (l *Log) Replay(ctx context.Context, o ReplayOptions, fn func(*Stored) error) error {
-	panic("seam")
-}
 
 // PublisherConfig bounds a Publisher.
 type PublisherConfig struct {
@@ -128,47 +115,3 @@ func (p *Publisher) Submit(room, msgID string, data []byte, r Receiver) error { 
 func (p *Publisher) Publish(ctx context.Context, room, msgID string, data []byte) (Ack, error) {
 	panic("seam")
 }
-
-// Sink receives a room's events: growing in seq and without holes, each once.
-// It is called serially per room and must not block.
-type Sink interface {
-	Deliver(ev *Stored)
-	// Reset is called when the log's epoch changed: what was delivered may not
-	// be the log's any more; deliveries go on from head.
-	Reset(head uint64)
-}
-
-// FeedConfig configures a Feed.
-type FeedConfig struct {
-	Logger  *slog.Logger
-	Compare time.Duration // period of the comparison of rooms with the log; 0: 10s
-	// Drop, when set, discards live copies for which it returns true: fault
-	// injection for tests.
-	Drop func(room string, seq uint64) bool
-}
-
-// Feed follows rooms live: it takes republished copies as they come, notices
-// holes by the chain of previous sequences, fills them from the log, and
-// compares with the log after reconnects and on a slow timer.
-type Feed struct{}
-
-// NewFeed makes a feed on l.
-func NewFeed(l *Log, cfg FeedConfig) (*Feed, error) { panic("seam") }
-
-// Run serves the feed until ctx ends.
-func (f *Feed) Run(ctx context.Context) error { panic("seam") }
-
-// Follow subscribes to a room (flushed), asks the leader for its last sequence,
-// and returns it: sink gets every event after head. One sink per room.
-func (f *Feed) Follow(ctx context.Context, room string, sink Sink) (head uint64, err error) {
-	panic("seam")
-}
-
-// Unfollow ends the deliveries to the room's sink: none after it returned.
-func (f *Feed) Unfollow(room string) { panic("seam") }
-
-// Expect tells that room has the event seq, from an acknowledgement: it will
-// reach the sink even if its live copy is lost. duplicate: nobody will announce
-// it again, so it is fetched at once; else after 50 ms without it. Other
-// gateways are nudged in both cases.
-func (f *Feed) Expect(room string, seq uint64, duplicate bool) { panic("seam") }

@@ -1,0 +1,111 @@
+# Partyline. "make help" lists the targets.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.SHELLFLAGS := -eu -o pipefail -c
+
+TOOLS := $(CURDIR)/.tools/bin
+GOTESTSUM_VERSION := v1.13.0
+GOLANGCI_VERSION := v$(shell cat .golangci-lint-version)
+GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
+GOTESTSUM := $(TOOLS)/gotestsum-$(GOTESTSUM_VERSION)
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FUZZTIME ?= 30s
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: check build ## install what is needed, build, and serve on http://localhost:8000/
+	@exec bin/partyline serve
+
+.PHONY: check
+check:
+	@.ci/prerequisites
+
+.PHONY: build
+build: web bin ## build the page and the binary bin/partyline
+
+.PHONY: bin
+bin: web/dist/index.html
+	@go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/partyline ./cmd/partyline
+
+.PHONY: web
+web: web/dist/index.html ## install npm packages and build the page
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	@cd web && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+web/dist/index.html: web/node_modules/.package-lock.json $(shell find web/src web/public web/index.html web/vite.config.ts -type f 2>/dev/null)
+	@cd web && npm run --silent build
+	@touch $@
+
+.PHONY: dev
+dev: check web bin ## page with hot reload on http://localhost:5173/ against a backend that allows it
+	@trap 'kill 0' EXIT; \
+	bin/partyline serve --origins http://localhost:5173 & \
+	cd web && npm run dev
+
+.PHONY: fmt
+fmt: web/node_modules/.package-lock.json $(GOLANGCI) ## format Go and TypeScript
+	@$(GOLANGCI) fmt ./...
+	@cd web && npm run --silent format
+
+.PHONY: lint
+lint: check web/dist/index.html $(GOLANGCI) ## check formatting, style and dependency directions
+	@go mod tidy -diff
+	@$(GOLANGCI) run ./...
+	@cd web && npm run --silent lint && npm run --silent typecheck
+
+.PHONY: test
+test: check test-go test-web e2e ## everything: Go with the race detector, TypeScript, browser
+
+.PHONY: test-go
+test-go: web/dist/index.html $(GOTESTSUM) ## Go tests with the race detector
+	@.ci/system-packages strace unicode-data
+	@$(GOTESTSUM) --format pkgname-and-test-fails --hide-summary=skipped -- -race -p 1 -timeout 10m ./...
+
+.PHONY: test-web
+test-web: web/node_modules/.package-lock.json ## TypeScript types and unit tests
+	@cd web && npm run --silent typecheck && npm run --silent test
+
+.PHONY: e2e
+e2e: build ## two users in a real browser against the real binary
+	@.ci/system-packages chromium
+	@cd web && npm run --silent e2e
+
+.PHONY: soak
+soak: web/dist/index.html ## what takes long: many kill rounds, long replays, fuzzing
+	@PARTYLINE_SOAK=1 go test -race -p 1 -timeout 60m -count 1 -run 'Soak|Kill' -v ./cmd/... ./events/... ./projections/... | grep -vE '^=== '
+	@$(MAKE) --no-print-directory fuzz
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (30s) each
+	@for pkg in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg | tail -n 1; \
+	  done; \
+	done
+
+.PHONY: bench
+bench: ## benchmarks of codec, log, read models and gateway
+	@go test -run '^$$' -bench . -benchmem -timeout 60m -p 1 ./...
+
+.PHONY: golden
+golden: ## rewrite the golden files; review the difference as code
+	@go test ./events/... ./gateway/... -update
+
+.PHONY: clean
+clean: ## delete what was built (not data/)
+	@rm -rf bin .tools web/dist/assets web/dist/index.html web/node_modules
+
+$(GOLANGCI):
+	@echo "building golangci-lint $(GOLANGCI_VERSION) (once)"
+	@GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv $(TOOLS)/golangci-lint $@
+
+$(GOTESTSUM):
+	@GOBIN=$(TOOLS) go install gotest.tools/gotestsum@$(GOTESTSUM_VERSION)
+	@mv $(TOOLS)/gotestsum $@

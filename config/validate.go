@@ -1,0 +1,173 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Has reports whether the process runs a role.
+func (c Config) Has(role string) bool {
+	return slices.Contains(c.Roles, "all") || slices.Contains(c.Roles, role)
+}
+
+// Validate returns every problem of the settings, each with its key.
+func (c Config) Validate() []error {
+	var v validator
+	v.oneOf("storage.durability", c.Durability, "fsync", "interval", "os")
+	v.oneOf("echo.limits", c.EchoLimits, "on", "off")
+	v.oneOf("analytics.ip-privacy", c.IPPrivacy, "off", "truncate", "hash")
+	v.oneOf("log.level", c.LogLevel, "debug", "info", "warn", "error")
+	v.oneOf("log.format", c.LogFormat, "", "text", "json")
+	v.roles(c)
+	v.addresses(c)
+	v.nats(c)
+	v.origins(c.Origins)
+	v.limits(c)
+	return v.problems
+}
+
+type validator struct{ problems []error }
+
+func (v *validator) addf(key, format string, args ...any) {
+	v.problems = append(v.problems, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+}
+
+func (v *validator) oneOf(key, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		v.addf(key, "%q is not one of %s", value, strings.Join(slices.DeleteFunc(allowed, func(s string) bool { return s == "" }), ", "))
+	}
+}
+
+func (v *validator) roles(c Config) {
+	if len(c.Roles) == 0 {
+		v.addf("roles", "is empty")
+	}
+	for _, r := range c.Roles {
+		v.oneOf("roles", r, "all", "gateway", "storage", "projector")
+	}
+	if c.DataDir == "" {
+		v.addf("data-dir", "is empty")
+	}
+}
+
+func (v *validator) addresses(c Config) {
+	v.address("http.addr", c.HTTPAddr, false)
+	v.address("ws.addr", c.WSAddr, true)
+	v.address("nats.listen", c.NATSListen, true)
+	for _, h := range c.HTTPPublicHosts {
+		if strings.ContainsAny(h, "/@? ") || h == "" {
+			v.addf("http.public-hosts", "%q is not a host name", h)
+		}
+	}
+	if c.WSPublicURL != "" {
+		u, err := url.Parse(c.WSPublicURL)
+		if err != nil || u.Host == "" || (u.Scheme != "ws" && u.Scheme != "wss") {
+			v.addf("ws.public-url", "%q is not a ws:// or wss:// URL", c.WSPublicURL)
+		}
+	}
+	if c.AdminToken != "" && len(c.AdminToken) < 16 {
+		v.addf("admin.token", "is shorter than 16 characters")
+	}
+}
+
+func (v *validator) address(key, addr string, optional bool) {
+	if addr == "" {
+		if !optional {
+			v.addf(key, "is empty")
+		}
+		return
+	}
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		v.addf(key, "%q is not host:port", addr)
+		return
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
+		v.addf(key, "port %q is not a number from 0 to 65535", port)
+	} else if strconv.FormatUint(n, 10) != port {
+		v.addf(key, "port %q is not written plainly", port)
+	}
+}
+
+func (v *validator) nats(c Config) {
+	storage := c.Has("storage") && c.NATSURL == ""
+	if !c.Has("storage") && c.NATSURL == "" {
+		v.addf("nats.url", "is needed by roles without storage")
+	}
+	if slices.Contains(c.Roles, "storage") && c.NATSURL != "" {
+		v.addf("nats.url", "contradicts role storage, which is the embedded node")
+	}
+	if c.NATSListen != "" && c.NATSUsersFile == "" {
+		v.addf("nats.listen", "needs nats.users-file: a listener without credentials lets anybody read and write")
+	}
+	if c.NATSUsersFile != "" && c.NATSListen == "" {
+		v.addf("nats.users-file", "has no effect without nats.listen")
+	}
+	if c.NATSListen != "" && !storage {
+		v.addf("nats.listen", "has no effect without the embedded node")
+	}
+	if host, _, err := net.SplitHostPort(c.NATSListen); err == nil && !loopback(host) && !c.NATSInsecure {
+		v.addf("nats.listen", "%q is reachable beyond this machine and speaks no TLS: tunnel it, or accept that with nats.insecure", c.NATSListen)
+	}
+	if c.NATSCreds != "" && c.NATSURL == "" {
+		v.addf("nats.creds", "has no effect without nats.url")
+	}
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+func (v *validator) origins(origins []string) {
+	for _, o := range origins {
+		if o == "*" || o == "null" {
+			continue
+		}
+		u, err := url.Parse(strings.Replace(o, "*.", "", 1))
+		if err != nil || u.Host == "" || u.Scheme == "" || u.Path != "" || u.RawQuery != "" || u.User != nil || strings.Contains(u.Host, "*") {
+			v.addf("origins", "%q is not an origin such as https://chat.example.org or https://*.example.org", o)
+		}
+	}
+}
+
+func (v *validator) limits(c Config) {
+	v.atLeast("gateway.max-connections", c.MaxConnections, 0)
+	v.atLeast("gateway.max-handshakes", c.MaxHandshakes, 1)
+	v.atLeast("gateway.max-replay", c.MaxReplay, 0)
+	v.atLeast("gateway.presence-names", c.PresenceNames, 0)
+	v.atLeast("gateway.sends-per-second", c.SendsPerSecond, 0)
+	v.atLeast("gateway.connects-per-second-per-ip", c.ConnectsPerSecond, 0)
+	v.between("gateway.handshake-timeout", c.HandshakeTimeout, 100*time.Millisecond, 5*time.Minute)
+	v.between("gateway.heartbeat", c.Heartbeat, time.Second, time.Hour)
+	v.between("gateway.presence-grace", c.PresenceGrace, 0, time.Hour)
+	v.between("gateway.drain", c.Drain, 0, time.Hour)
+	v.between("storage.dedup-window", c.DedupWindow, 100*time.Millisecond, time.Hour)
+	if c.MaxFrameBytes < 1<<10 || c.MaxFrameBytes > 16<<20 {
+		v.addf("gateway.max-frame-bytes", "%s is not between 1KiB and 16MiB", c.MaxFrameBytes)
+	}
+	if c.MaxOutboundBytes < 512<<10 || c.MaxOutboundBytes > 1<<30 {
+		v.addf("gateway.max-outbound-bytes", "%s is not between 512KiB and 1GiB", c.MaxOutboundBytes)
+	}
+}
+
+func (v *validator) atLeast(key string, n, least int) {
+	if n < least {
+		v.addf(key, "%d is less than %d", n, least)
+	}
+}
+
+func (v *validator) between(key string, d, least, most time.Duration) {
+	if d < least || d > most {
+		v.addf(key, "%s is not between %s and %s", d, least, most)
+	}
+}

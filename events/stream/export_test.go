@@ -1,0 +1,21 @@
+package stream
+
+// SetEpoch changes the epoch as the rest of the process sees it.
+func SetEpoch(l *Log, epoch string) { l.epoch.Store(&epoch) }
+
+// Alarms returns the alarms raised so far: the sequences around each gap.
+func Alarms(l *Log) [][2]uint64 { return l.alarms() }
+
+// Recent counts the comparisons after Follow that are still to come.
+func Recent(f *Feed) int {
+	f.recent.mu.Lock()
+	defer f.recent.mu.Unlock()
+	return len(f.recent.first) + len(f.recent.last)
+}
+
+// Checks counts the delayed checks of Expect that are still to come.
+func Checks(f *Feed) int {
+	f.checks.mu.Lock()
+	defer f.checks.mu.Unlock()
+	return len(f.checks.young) + len(f.checks.old)
+}
