@@ -62,7 +62,8 @@ type Publisher interface {
 	Submit(room, msgID string, data []byte, r stream.Receiver) error
 }
 
-// Feed is what a hub needs of [stream.Feed].
+// Feed is what a hub needs of [stream.Feed]. Expect is called under locks of the
+// hub: it must not wait, nor call a sink.
 type Feed interface {
 	Follow(ctx context.Context, room string, sink stream.Sink) (head uint64, err error)
 	Unfollow(room string)

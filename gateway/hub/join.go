@@ -277,7 +277,7 @@ func (r *room) goLive(m *member, cursor uint64) bool {
 	if cursor > r.head {
 		m.after = cursor
 		r.waiting = append(r.waiting, m)
-		r.h.spawn(func() { r.h.feed.Expect(r.name, cursor, false) })
+		r.h.feed.Expect(r.name, cursor, false)
 		return true
 	}
 	r.addLive(m)
