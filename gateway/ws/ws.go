@@ -1,15 +1,11 @@
-// Package ws is the WebSocket engine: it accepts sockets, answers the opening
-// handshake (RFC 6455 section 4), reads and checks frames, and writes queued
-// frames. What messages mean is decided by a [Handler].
 package ws
 
 import (
 	"context"
 	"net"
-	"net/netip"
+	"net/http"
 	"time"
 
-	"partyline/events"
 	"partyline/gateway/lifecycle"
 )
 
@@ -20,6 +16,8 @@ const (
 	CloseGoingAway     = 1001
 	CloseProtocolError = 1002
 	CloseUnsupported   = 1003
+	CloseNoStatus      = 1005 // never on the wire: the peer's Close had no code
+	CloseAbnormal      = 1006 // never on the wire: there was no Close
 	CloseNotUTF8       = 1007
 	ClosePolicy        = 1008
 	CloseTooBig        = 1009
@@ -32,40 +30,17 @@ const (
 	CloseRateLimited   = 4029
 )
 
-// HeaderField is one header line of a request. Name is as sent.
-type HeaderField struct{ Name, Value string }
-
-// Request is the opening handshake of one connection attempt, as it arrived on
-// either listener.
-type Request struct {
-	Method   string
-	Target   string // request target as sent
-	Path     string // decoded path, without the query
-	RawQuery string
-	Proto    string // "HTTP/1.1"
-	Host     string
-	Headers  []HeaderField
-	Remote   netip.AddrPort
-	Local    netip.AddrPort
-	TLS      bool
-	Attempt  *lifecycle.Attempt // never nil
-}
-
-// Refusal is a refused upgrade: an HTTP answer with a problem document
-// (RFC 9457).
-type Refusal struct {
-	Status     int // HTTP status
-	Code       events.Code
-	Detail     string         // one sentence: what was wrong, what to change
-	RetryAfter time.Duration  // 0: no Retry-After header
-	Extra      map[string]any // further members of the problem document
-}
+// Subprotocol is the WebSocket subprotocol of the wire contract.
+const Subprotocol = "partyline.v1"
 
 // Acceptance is a granted upgrade.
 type Acceptance struct {
 	Session     Session
 	Subprotocol string // selected subprotocol, "" for none
 	Options     Options
+	// Abandon, which may be nil, is called instead of Session.Open when the
+	// peer was lost before the 101 could be written.
+	Abandon func()
 }
 
 // Options bound one connection. Zero values take the engine's defaults.
@@ -75,7 +50,14 @@ type Options struct {
 	Heartbeat       time.Duration // period of pings, negative: none and no dead-peer check
 	Binary          bool          // binary messages are allowed (else close 1003)
 	KeepAliveOff    bool          // turn TCP keep-alive off
-	MaxLifetime     time.Duration // 0: unbounded
+	MaxLifetime     time.Duration // then close 1000; 0: unbounded
+	// Backpressure stops reading from the peer while more than half of
+	// MaxQueueBytes is queued, for sessions that answer each message.
+	Backpressure bool
+	// SlowFrame makes the last frame of a slow consumer; the engine releases
+	// it. It is called at most once, inside Conn.Send, and must not call the
+	// connection. nil: none.
+	SlowFrame func() *Frame
 }
 
 // Handler decides about handshakes. Handshake is called after the request was
@@ -85,7 +67,7 @@ type Options struct {
 type Handler interface {
 	Handshake(ctx context.Context, r *Request) (*Acceptance, *Refusal)
 	// Malformed is told of an attempt that never became a well-formed upgrade
-	// and says how to answer it; see Upgradable for what ref already holds.
+	// and says how to answer it; nil keeps ref. r holds what could be read.
 	Malformed(r *Request, ref *Refusal) *Refusal
 }
 
@@ -113,7 +95,7 @@ const (
 
 // CloseInfo tells how a connection ended.
 type CloseInfo struct {
-	Code      int // close code sent or received; 1006 when there was none
+	Code      int // close code sent or received; 1005 or 1006 when there was none
 	Initiator Initiator
 	Reason    string // fixed text of ours, or the peer's (bounded, printable)
 }
@@ -123,12 +105,12 @@ type CloseInfo struct {
 type Conn interface {
 	// Send queues a frame; it keeps its own reference. When the queue would
 	// exceed Options.MaxQueueBytes, the connection is handed the slow-consumer
-	// treatment: SlowConsumerFrame (if any) is written where possible, then
-	// close 4008. Send on a closing connection does nothing. It reports whether
-	// the frame was queued.
+	// treatment: what waits is dropped, Options.SlowFrame (if any) is written
+	// where possible, then close 4008. Send on a closing connection does
+	// nothing. It reports whether the frame was queued or written.
 	Send(f *Frame) bool
 	// Close sends last (may be nil), then a Close frame, then closes. The
-	// first call decides; later ones do nothing.
+	// first call decides; later ones do nothing. reason is cut at 123 bytes.
 	Close(code int, reason string, last *Frame)
 	// Attempt is the record of this connection.
 	Attempt() *lifecycle.Attempt
@@ -138,15 +120,18 @@ type Conn interface {
 
 // Engine runs connections.
 type Engine interface {
-	// Serve accepts connections from ln and blocks until ctx ends.
+	// Serve accepts connections from ln, which may be a TLS listener, and
+	// blocks until ctx ends; then it closes ln and returns nil. Open
+	// connections stay until Shutdown. It may be called for several listeners.
 	Serve(ctx context.Context, ln net.Listener) error
-	// Adopt takes over a connection that an HTTP server has hijacked: req is
-	// its request, buffered are bytes that were read after the request. It
-	// answers the handshake and returns at once.
-	Adopt(nc net.Conn, buffered []byte, req *Request)
+	// Upgrade answers a request of an HTTP server: it decides exactly as
+	// Serve does, answers a refusal through w, and takes over the connection
+	// when the handshake is granted. attempt was begun by the caller.
+	Upgrade(w http.ResponseWriter, r *http.Request, attempt *lifecycle.Attempt)
 	// Connections is the number of open WebSocket connections.
 	Connections() int
-	// Shutdown closes what is still open, with 1001, and waits for it until
-	// ctx ends.
+	// Shutdown refuses new connections, closes what is still open with 1001,
+	// and waits for all of it. When ctx ends first, it cuts what is left and
+	// returns the context's error.
 	Shutdown(ctx context.Context) error
 }
