@@ -43,9 +43,17 @@ func (h *Hub) Drain(ctx context.Context) error {
 	return nil
 }
 
-func (h *Hub) sayBye(s *session) {
+// SlowFrame makes what a slow consumer is told before it is closed, for
+// [ws.Options].
+func (h *Hub) SlowFrame() *ws.Frame { return bye("slow_consumer") }
+
+func bye(reason string) *ws.Frame {
 	after := reconnectMin + rand.N(reconnectMax-reconnectMin)
-	f := ws.NewText(frame.AppendBye(nil, "drain", after))
+	return ws.NewText(frame.AppendBye(nil, reason, after))
+}
+
+func (h *Hub) sayBye(s *session) {
+	f := bye("drain")
 	s.conn.Close(ws.CloseGoingAway, "server draining", f)
 	f.Release()
 }
