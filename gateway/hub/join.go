@@ -141,6 +141,9 @@ func (j *join) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := j.h.checkLag(page.Applied, fence); err != nil {
+		return err
+	}
 	return j.enter(ctx, &entry{
 		resets: resets, cursor: page.Head, lastSeq: page.Head,
 		messages: page.Messages, more: page.More, reset: j.reset,
@@ -187,13 +190,25 @@ func (j *join) planResume(ctx context.Context, fence uint64, resets int) (*entry
 	if err != nil {
 		return nil, err
 	}
-	if page.Remain > j.h.cfg.MaxReplay || page.Head < j.since {
+	if page.Remain > j.h.cfg.MaxReplay {
 		return nil, nil
 	}
+	if err := j.h.checkLag(page.Applied, fence); err != nil {
+		return nil, err
+	}
 	return &entry{
-		resets: resets, cursor: j.since, lastSeq: page.Head,
+		resets: resets, cursor: j.since, lastSeq: max(page.Head, j.since),
 		replayed: page.Remain, first: page.Events,
 	}, nil
+}
+
+// checkLag refuses joins while the read model is so far behind that a member
+// might have to be sent more than a replay may have.
+func (h *Hub) checkLag(applied, fence uint64) error {
+	if fence > applied && fence-applied > uint64(h.cfg.MaxReplay) {
+		return errUnavailable
+	}
+	return nil
 }
 
 // enter sends joined and what follows it, until the member is live.
@@ -331,6 +346,10 @@ func (j *join) missing(ctx context.Context, cursor, upTo uint64) ([]query.RawEve
 	if err == nil && (len(page.Events) > 0 || page.Applied >= upTo) {
 		return page.Events, nil
 	}
+	if err := j.h.enterExpensive(ctx); err != nil {
+		return nil, err
+	}
+	defer j.h.leaveExpensive()
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	stored, err := j.h.log.Fill(ctx, room, cursor, upTo)

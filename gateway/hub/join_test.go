@@ -397,3 +397,30 @@ func TestRoomIsLetGo(t *testing.T) {
 	}
 	eventually(t, "rings are empty", func() bool { return fx.hubs[0].Stats().RingBytes == 0 })
 }
+
+// A read model that is being rebuilt must not make joins replay the log.
+func TestJoinWhileReadModelIsFarBehind(t *testing.T) {
+	t.Parallel()
+	fx := setup(t, func(c *Config) { c.RingEvents, c.MaxReplay = 4, 10 })
+	for range 30 {
+		fx.log.say("r", "hi")
+	}
+	fx.log.set(func() { fx.log.applied = 19 })
+	c := fx.connect()
+	if e := c.join("r"); e.Code != "storage_unavailable" {
+		t.Errorf("11 behind: %+v", e)
+	}
+	fx.log.set(func() { fx.log.applied = 20 })
+	if j := c.join("r"); j.LastSeq != 20 {
+		t.Errorf("10 behind: %+v", j)
+	}
+	fx.checkComplete(c, "r")
+	// Whoever has seen more than the read model goes on from there.
+	d := fx.connect()
+	d.since = 28
+	d.say(`{"type":"join","room":"r","id":"j","since":28,"epoch":"e1"}`)
+	if j := d.answer("j"); j.Reset || j.LastSeq != 28 || *j.Replayed != 0 {
+		t.Errorf("resumed above the read model: %+v", j)
+	}
+	fx.checkComplete(d, "r")
+}

@@ -353,7 +353,9 @@ func (s *session) awaitRoom(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			s.conn.Close(ws.CloseSlowConsumer, "slow consumer", nil)
+			bye := s.h.SlowFrame()
+			s.conn.Close(ws.CloseSlowConsumer, "slow consumer", bye)
+			bye.Release()
 			return errClosed
 		case <-ctx.Done():
 			return errClosed

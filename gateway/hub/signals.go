@@ -24,6 +24,21 @@ const (
 	typingBurst = 40
 )
 
+// typingMessage tells other gateways that somebody types.
+type typingMessage struct {
+	Gateway string `json:"gw"`
+	UID     string `json:"uid"`
+	User    string `json:"user"`
+	On      bool   `json:"on"`
+}
+
+// receiptMessage tells other gateways how far an identity has read.
+type receiptMessage struct {
+	Gateway string `json:"gw"`
+	Room    string `json:"room"`
+	Seq     uint64 `json:"seq"`
+}
+
 // typing tells the others of a room that somebody types, here and elsewhere.
 // Nothing is stored, and what is too much is dropped.
 func (s *session) typing(f *frame.Client) {
@@ -83,7 +98,8 @@ type readKey struct{ uid, room string }
 // reads gathers read markers: one write and one receipt per period, identity
 // and room at most. Markers only go forward.
 type reads struct {
-	h *Hub
+	h  *Hub
+	kv jetstream.KeyValue // only used by run; nil: not opened yet
 
 	mu    sync.Mutex // guards what follows
 	known map[readKey]uint64
@@ -192,14 +208,23 @@ func (rd *reads) learn(key readKey, seq uint64) bool {
 	return true
 }
 
+// bucket opens the bucket, once.
 func (rd *reads) bucket(ctx context.Context) (jetstream.KeyValue, error) {
+	if rd.kv != nil {
+		return rd.kv, nil
+	}
 	js, err := jetstream.New(rd.h.nc)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	return js.KeyValue(ctx, readBucket)
+	kv, err := js.KeyValue(ctx, readBucket)
+	if err != nil {
+		return nil, err
+	}
+	rd.kv = kv
+	return kv, nil
 }
 
 // advance writes a marker, unless one is there that is as far or further; then

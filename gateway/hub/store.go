@@ -12,9 +12,13 @@ import (
 	"partyline/gateway/frame"
 )
 
-// eventPatience is how long an acknowledged event may take to come over the
-// feed before it is read from the log instead.
-const eventPatience = 2 * time.Second
+// How long an acknowledged event may take to come over the feed before it is
+// read from the log instead. A duplicate is fetched by the feed at once, and if
+// it does not come it was stored in another room.
+const (
+	eventPatience     = 2 * time.Second
+	duplicatePatience = 250 * time.Millisecond
+)
 
 // pending is one event on its way into the log. It is the publisher's receiver.
 type pending struct {
@@ -175,7 +179,11 @@ func (p *pending) Published(ack stream.Ack, err error) {
 		}
 	default:
 		p.h.feed.Expect(p.r.name, ack.Seq, ack.Duplicate)
-		time.AfterFunc(eventPatience, p.overdue)
+		patience := eventPatience
+		if ack.Duplicate {
+			patience = duplicatePatience
+		}
+		time.AfterFunc(patience, p.overdue)
 	}
 }
 
