@@ -95,7 +95,7 @@ bench: ## benchmarks of codec, log, read models and gateway
 
 .PHONY: golden
 golden: ## rewrite the golden files; review the difference as code
-	@go test ./events/... ./gateway/... -update
+	@go test ./config ./events ./gateway/frame -update
 
 .PHONY: clean
 clean: ## delete what was built (not data/)

@@ -167,3 +167,26 @@ func FuzzParseSize(f *testing.F) {
 		}
 	})
 }
+
+var update = flag.Bool("update", false, "rewrite the sample file")
+
+func TestSampleFileHoldsTheDefaults(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString("# Settings and their defaults. Every line may be left out.\n\n")
+	if err := config.Default().Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile("partyline.yaml", []byte(b.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sample, err := os.ReadFile("partyline.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(sample) != b.String() {
+		t.Errorf("partyline.yaml differs from the defaults; run go test ./config -update")
+	}
+}

@@ -35,7 +35,7 @@ func New(t testing.TB) *Bus { return start(t, 0) }
 // so that connections survive Restart by reconnecting.
 func NewTCP(t testing.TB) *Bus {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatalf("find a free port: %v", err)
 	}
@@ -123,7 +123,11 @@ func (b *Bus) Connect(t testing.TB) *nats.Conn {
 	b.mu.Lock()
 	node := b.node
 	b.mu.Unlock()
-	opts := []nats.Option{nats.MaxReconnects(-1), nats.ReconnectWait(20 * time.Millisecond), nats.ReconnectJitter(0, 0)}
+	logger := Logger(t)
+	opts := []nats.Option{
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { logger.Warn("connection to node", "error", err) }),
+		nats.MaxReconnects(-1), nats.ReconnectWait(20 * time.Millisecond), nats.ReconnectJitter(0, 0),
+	}
 	if b.port == 0 {
 		opts = append(opts, nats.InProcessServer(node))
 	}

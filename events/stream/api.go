@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,12 +47,18 @@ type Log struct {
 	log    *slog.Logger
 	erased erasures
 	epoch  atomic.Pointer[string]
+
+	alarmsMu sync.Mutex // guards raised
+	raised   [][2]uint64
 }
 
 // NewLog makes a handle; it does no I/O.
 func NewLog(nc *nats.Conn, cfg LogConfig) (*Log, error) {
 	js, err := jetstream.New(nc)
-	return &Log{nc: nc, js: js, log: cfg.Logger}, err
+	l := &Log{nc: nc, js: js, log: cfg.Logger}
+	e := "e"
+	l.epoch.Store(&e)
+	return l, err
 }
 
 // Open waits, until ctx ends, for the streams to exist (creating them on an

@@ -1,16 +1,18 @@
 package stream
 
+import "github.com/nats-io/nats.go"
+
 // SetEpoch changes the epoch as the rest of the process sees it.
 func SetEpoch(l *Log, epoch string) { l.epoch.Store(&epoch) }
 
 // Alarms returns the alarms raised so far: the sequences around each gap.
 func Alarms(l *Log) [][2]uint64 { return l.alarms() }
 
-// Recent counts the comparisons after Follow that are still to come.
+// Recent counts the comparisons after Follow that are under way or to come.
 func Recent(f *Feed) int {
 	f.recent.mu.Lock()
 	defer f.recent.mu.Unlock()
-	return len(f.recent.first) + len(f.recent.last)
+	return len(f.recent.first) + len(f.recent.last) + f.recent.taken
 }
 
 // Checks counts the delayed checks of Expect that are still to come.
@@ -19,3 +21,6 @@ func Checks(f *Feed) int {
 	defer f.checks.mu.Unlock()
 	return len(f.checks.young) + len(f.checks.old)
 }
+
+// Live hands a live copy to the feed, as its shard would.
+func Live(f *Feed, msg *nats.Msg) { f.live(msg) }

@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -70,14 +71,14 @@ func (r *recorder) end() {
 // startFeed runs a feed on a log of its own.
 func startFeed(t testing.TB, bus *eventstest.Bus, cfg stream.FeedConfig) (*stream.Feed, *stream.Log) {
 	t.Helper()
-	log := bus.Log(t)
+	l := bus.Log(t)
 	cfg.Logger = eventstest.Logger(t)
-	f, err := stream.NewFeed(log, cfg)
+	f, err := stream.NewFeed(l, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	eventstest.Go(t, f.Run)
-	return f, log
+	return f, l
 }
 
 // follow follows a room and returns its recorder and head.
@@ -212,7 +213,7 @@ func TestFeedFindsLostTail(t *testing.T) {
 			other, _ := startFeed(t, bus, cfg)
 			mine, _ := follow(t, f, "a")
 			theirs, _ := follow(t, other, "a")
-			settled(t, bus, f, other)
+			settled(t, f, other)
 			dropping.Store(true)
 			seqs := publishN(t, bus, "a", 3)
 			f.Expect("a", seqs[2], duplicate)
@@ -230,7 +231,7 @@ func TestFeedFindsLostTail(t *testing.T) {
 
 // settled waits until the comparisons that come after a follow are over: a
 // room that is followed later has had its last one.
-func settled(t *testing.T, bus *eventstest.Bus, feeds ...*stream.Feed) {
+func settled(t *testing.T, feeds ...*stream.Feed) {
 	t.Helper()
 	for _, f := range feeds {
 		eventstest.Eventually(t, eventstest.Patience, func() bool { return stream.Recent(f) == 0 })
@@ -343,11 +344,11 @@ func TestFeedManyRooms(t *testing.T) {
 func TestFeedEpochResets(t *testing.T) {
 	t.Parallel()
 	bus := eventstest.New(t)
-	f, log := startFeed(t, bus, stream.FeedConfig{Compare: never})
+	f, l := startFeed(t, bus, stream.FeedConfig{Compare: never})
 	head := bus.Publish(t, "a", "one")
 	r, _ := follow(t, f, "a")
 	b, _ := follow(t, f, "b")
-	stream.SetEpoch(log, "another")
+	stream.SetEpoch(l, "another")
 	eventstest.Eventually(t, eventstest.Patience, func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -364,7 +365,7 @@ func TestFeedErased(t *testing.T) {
 	t.Parallel()
 	bus := eventstest.New(t)
 	var dropping atomic.Bool
-	f, log := startFeed(t, bus, stream.FeedConfig{Compare: never, Drop: func(string, uint64) bool { return dropping.Load() }})
+	f, l := startFeed(t, bus, stream.FeedConfig{Compare: never, Drop: func(string, uint64) bool { return dropping.Load() }})
 	r, _ := follow(t, f, "a")
 	want := publishN(t, bus, "a", 1)
 	wantSeqs(t, r, want)
@@ -377,7 +378,7 @@ func TestFeedErased(t *testing.T) {
 	dropping.Store(false)
 	want = append(want, publishN(t, bus, "a", 2)...)
 	wantSeqs(t, r, want)
-	if alarms := stream.Alarms(log); len(alarms) != 0 {
+	if alarms := stream.Alarms(l); len(alarms) != 0 {
 		t.Errorf("alarms %v", alarms)
 	}
 }
@@ -400,4 +401,50 @@ func TestFeedEndsWithRun(t *testing.T) {
 	if err := f.Run(eventstest.Context(t)); err == nil {
 		t.Error("a second run returned nil")
 	}
+}
+
+// blocking is a recorder that waits before each delivery until it is released.
+type blocking struct {
+	recorder
+	release chan struct{}
+}
+
+func (b *blocking) Deliver(ev *stream.Stored) {
+	<-b.release
+	b.recorder.Deliver(ev)
+}
+
+// A sink that holds up its shard loses live copies, and no event.
+func TestFeedOverflow(t *testing.T) {
+	t.Parallel()
+	bus := eventstest.New(t)
+	f, _ := startFeed(t, bus, stream.FeedConfig{Compare: never})
+	slow := &blocking{recorder: recorder{t: t}, release: make(chan struct{})}
+	if _, err := f.Follow(eventstest.Context(t), "slow", slow); err != nil {
+		t.Fatal(err)
+	}
+	want := publishN(t, bus, "slow", 2500)
+	close(slow.release)
+	wantSeqs(t, &slow.recorder, want)
+	if s := f.Stats(); s.Overflows == 0 {
+		t.Errorf("stats %+v", s)
+	}
+}
+
+func TestFeedFollowWithoutBus(t *testing.T) {
+	t.Parallel()
+	bus := eventstest.NewTCP(t)
+	f, _ := startFeed(t, bus, stream.FeedConfig{Compare: never})
+	bus.Restart(t, func() {
+		ctx, cancel := context.WithTimeout(eventstest.Context(t), 100*time.Millisecond)
+		defer cancel()
+		if _, err := f.Follow(ctx, "a", &recorder{t: t}); !errors.Is(err, stream.ErrUnavailable) {
+			t.Errorf("follow without a bus: %v, want ErrUnavailable", err)
+		}
+	})
+	if n := f.Stats().Rooms; n != 0 {
+		t.Errorf("%d rooms followed", n)
+	}
+	r, _ := follow(t, f, "a")
+	wantSeqs(t, r, publishN(t, bus, "a", 2))
 }

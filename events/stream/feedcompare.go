@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,8 +26,13 @@ const (
 // rooms are compared instead.
 const maxRecent = 64 << 10
 
-// soon is how long an overflow may settle before rooms are compared.
-const soon = 100 * time.Millisecond
+// More times of the clock.
+const (
+	soon         = 100 * time.Millisecond // an overflow settles before rooms are compared
+	compareRetry = time.Second            // after a comparison that failed
+	resetRetry   = time.Second            // after a reset that failed
+	maxExtra     = 8                      // comparisons of all rooms planned ahead
+)
 
 // recentList holds newly followed rooms until they were compared again.
 type recentList struct {
@@ -34,6 +40,7 @@ type recentList struct {
 	first []recentRoom // by due time
 	last  []recentRoom
 	full  bool // some did not fit
+	taken int  // due at the last take, and compared before the next
 }
 
 type recentRoom struct {
@@ -60,6 +67,7 @@ func (l *recentList) take(now time.Time) (due []*feedRoom, all bool) {
 	due, l.first = takeDue(due, l.first, now)
 	due, l.last = takeDue(due, l.last, now)
 	all, l.full = l.full, false
+	l.taken = len(due)
 	return due, all
 }
 
@@ -115,7 +123,8 @@ type clock struct {
 	feed     *Feed
 	epoch    string
 	due      time.Time   // next comparison of all rooms
-	extra    []time.Time // more of them, ascending
+	extra    []time.Time // more of them, ascending, at most maxExtra
+	retry    time.Time   // no reset before
 	compared uint64      // the log's last sequence at the last one
 }
 
@@ -133,8 +142,10 @@ func (f *Feed) runClock(ctx context.Context) {
 			return
 		case <-status:
 			now := time.Now()
-			c.extra = []time.Time{now, now.Add(recheckFirst), now.Add(recheckLast)}
 			c.compared = 0
+			c.compareAt(now)
+			c.compareAt(now.Add(recheckFirst))
+			c.compareAt(now.Add(recheckLast))
 		case now := <-t.C:
 			c.tick(ctx, now)
 		}
@@ -148,21 +159,44 @@ func (c *clock) plan(now time.Time) {
 	c.due = now.Add(period - period/5 + rand.N(2*period/5+1))
 }
 
+// compareAt plans one more comparison of all rooms.
+func (c *clock) compareAt(at time.Time) {
+	if len(c.extra) < maxExtra {
+		c.extra = append(c.extra, at)
+		slices.SortFunc(c.extra, time.Time.Compare)
+	}
+}
+
+// followEpoch resets the rooms when the epoch of the log changed; false while
+// that has not succeeded.
+func (c *clock) followEpoch(ctx context.Context, now time.Time) bool {
+	epoch := c.feed.log.Epoch()
+	if epoch == c.epoch {
+		return true
+	}
+	if now.Before(c.retry) {
+		return false
+	}
+	if c.epoch != "" && !c.feed.resetAll(ctx) {
+		c.retry = now.Add(resetRetry)
+		return false
+	}
+	c.epoch, c.compared = epoch, 0
+	c.compareAt(now.Add(recheckFirst))
+	return true
+}
+
 // tick does what is due.
 func (c *clock) tick(ctx context.Context, now time.Time) {
 	f := c.feed
-	if epoch := f.log.Epoch(); epoch != c.epoch {
-		if f.resetAll(ctx) {
-			c.epoch, c.compared = epoch, 0
-			c.extra = []time.Time{now.Add(recheckFirst)}
-		}
+	if !c.followEpoch(ctx, now) {
 		return
 	}
 	f.runChecks()
 	rooms, all := f.recent.take(now)
 	rooms = append(rooms, f.clock.take()...)
 	if f.clock.overflow.Swap(false) {
-		c.extra = append([]time.Time{now.Add(soon)}, c.extra...)
+		c.compareAt(now.Add(soon))
 	}
 	if len(c.extra) > 0 && !now.Before(c.extra[0]) {
 		c.extra, all = c.extra[1:], true
@@ -176,7 +210,7 @@ func (c *clock) tick(ctx context.Context, now time.Time) {
 		c.compareAll(ctx, now)
 	case len(rooms) > 0:
 		if err := f.compare(ctx, rooms, 0); err != nil && ctx.Err() == nil {
-			c.extra = append(c.extra, now.Add(time.Second))
+			c.compareAt(now.Add(compareRetry))
 		}
 	}
 }
@@ -185,11 +219,11 @@ func (c *clock) tick(ctx context.Context, now time.Time) {
 // time: then nothing can be missing that was not found.
 func (c *clock) compareAll(ctx context.Context, now time.Time) {
 	f := c.feed
-	rooms := f.all()
-	if len(rooms) == 0 {
+	if f.Stats().Rooms == 0 {
 		return
 	}
 	end, err := f.log.LastSeq(ctx)
+	rooms := f.all() // after end: a room that is missing here asks for its head later
 	if err == nil && end != c.compared {
 		if err = f.compare(ctx, rooms, end); err == nil {
 			c.compared = end
@@ -198,7 +232,7 @@ func (c *clock) compareAll(ctx context.Context, now time.Time) {
 	}
 	if err != nil && ctx.Err() == nil {
 		f.cfg.Logger.WarnContext(ctx, "comparing rooms with the log", "rooms", len(rooms), "error", err)
-		c.extra = append(c.extra, now.Add(time.Second))
+		c.compareAt(now.Add(compareRetry))
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 
 // Pauses of a worker whose fill failed, doubled from the first to the last.
 const (
-	fillRetryMin = 100 * time.Millisecond
-	fillRetryMax = 2 * time.Second
+	fillRetryFirst = 100 * time.Millisecond
+	fillRetryLast  = 2 * time.Second
 )
 
 // abandonAfter is how often a fill is tried towards a sequence above the end of
@@ -163,5 +163,5 @@ func (r *feedRoom) abandon(life int, end uint64) bool {
 
 // backoff is the pause after n failures in a row.
 func backoff(n int) time.Duration {
-	return min(fillRetryMin<<min(max(n-1, 0), 10), fillRetryMax)
+	return min(fillRetryFirst<<min(max(n-1, 0), 10), fillRetryLast)
 }

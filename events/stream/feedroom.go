@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -147,7 +148,7 @@ func (r *feedRoom) hold(ev *Stored) {
 		return
 	}
 	i, found := slices.BinarySearchFunc(r.held, ev.Seq, func(h *Stored, seq uint64) int {
-		return int(int64(h.Seq) - int64(seq))
+		return cmp.Compare(h.Seq, seq)
 	})
 	if found {
 		r.stats.duplicates.Add(1)

@@ -15,9 +15,13 @@ const (
 	pageBytes  = 1 << 20
 )
 
-// goneRetries are the pauses before an event that the log does not hold counts
-// as gone: a new leader may not have applied yet what the old one acknowledged.
-var goneRetries = []time.Duration{20 * time.Millisecond, 100 * time.Millisecond, 300 * time.Millisecond, time.Second}
+// An event that the log does not hold counts as gone after so many attempts,
+// with pauses that grow fourfold (1.7 s in all): a new leader may not have
+// applied yet what the old one acknowledged.
+const (
+	goneAttempts = 4
+	gonePause    = 20 * time.Millisecond
+)
 
 // Fill reads the events of a room with after < seq <= upTo, oldest first. Prev
 // of the first is after, so after should name the room's previous event (or be
@@ -50,10 +54,10 @@ func (l *Log) fillPages(ctx context.Context, room string, after, upTo uint64, gi
 		if err != nil || !gone {
 			return err
 		}
-		if attempt == len(goneRetries) {
+		if attempt == goneAttempts {
 			return fmt.Errorf("fill room %q up to %d: %w", room, upTo, ErrGone)
 		}
-		if err := pause(ctx, goneRetries[attempt]); err != nil {
+		if err := pause(ctx, gonePause<<(2*attempt)); err != nil {
 			return err
 		}
 	}

@@ -14,7 +14,7 @@ import (
 func TestFill(t *testing.T) {
 	t.Parallel()
 	bus := eventstest.New(t)
-	log := bus.Log(t)
+	l := bus.Log(t)
 	const n = 700 // several pages
 	for i := range n {
 		bus.Publish(t, "a", fmt.Sprint(i)) // odd
@@ -36,12 +36,11 @@ func TestFill(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := log.Fill(eventstest.Context(t), "a", tt.after, tt.upTo)
+			got, err := l.Fill(eventstest.Context(t), "a", tt.after, tt.upTo)
 			if err != nil {
 				t.Fatal(err)
 			}
-			var want uint64 = tt.first
-			prev := tt.after
+			want, prev := tt.first, tt.after
 			for _, ev := range got {
 				if ev.Seq != want || ev.Prev != prev || ev.Room != "a" || len(ev.Data) == 0 {
 					t.Fatalf("got %+v, want sequence %d after %d", ev, want, prev)
@@ -58,12 +57,12 @@ func TestFill(t *testing.T) {
 func TestFillMissing(t *testing.T) {
 	t.Parallel()
 	bus := eventstest.New(t)
-	log := bus.Log(t)
+	l := bus.Log(t)
 	publishN(t, bus, "a", 10)
 	bus.Erase(t, 3, 6)
 	bus.Lose(t, 9)
 	seqs := func(upTo uint64) ([]uint64, error) {
-		evs, err := log.Fill(eventstest.Context(t), "a", 1, upTo)
+		evs, err := l.Fill(eventstest.Context(t), "a", 1, upTo)
 		var got []uint64
 		for _, ev := range evs {
 			got = append(got, ev.Seq)
@@ -84,11 +83,11 @@ func TestFillMissing(t *testing.T) {
 func TestLastSeqs(t *testing.T) {
 	t.Parallel()
 	bus := eventstest.New(t)
-	log := bus.Log(t)
+	l := bus.Log(t)
 	ctx := eventstest.Context(t)
 	check := func(name string, rooms []string, want map[string]uint64) {
 		t.Helper()
-		got, err := log.LastSeqs(ctx, rooms)
+		got, err := l.LastSeqs(ctx, rooms)
 		if err != nil || !maps.Equal(got, want) {
 			t.Errorf("%s: %v, %v; want %v", name, got, err, want)
 		}
@@ -106,7 +105,7 @@ func TestLastSeqs(t *testing.T) {
 	check("one empty", rooms[1:2], map[string]uint64{})
 	check("several empty", []string{"x", "y", "z"}, map[string]uint64{})
 	check("many", rooms, want)
-	if last, err := log.LastSeq(ctx); err != nil || last != 1100 {
+	if last, err := l.LastSeq(ctx); err != nil || last != 1100 {
 		t.Errorf("last sequence %d, %v", last, err)
 	}
 }

@@ -3,31 +3,32 @@ package stream
 import (
 	"errors"
 	"strings"
-	"sync"
 )
 
-const chatStream = "CHAT"
-const erasedBucket = "ERASED"
+const (
+	chatStream   = "CHAT"
+	erasedBucket = "ERASED"
+)
 
+// checkToken refuses a room name that is not one token of a subject.
 func checkToken(room string) error {
-	if room == "" || strings.ContainsAny(room, ".*> ") {
-		return errors.New("bad")
+	if room == "" || len(room) > 256 || strings.ContainsAny(room, ".*> \t\r\n\f\v\x00") {
+		return errors.New("room name is no subject token")
 	}
 	return nil
 }
 
-var alarmMu sync.Mutex
-var alarmsOf = map[*Log][][2]uint64{}
-
-// RaiseAlarm is provisional.
+// RaiseAlarm notes that the log lacks what lies between two sequences.
 func (l *Log) RaiseAlarm(last, next uint64) {
-	alarmMu.Lock()
-	defer alarmMu.Unlock()
-	alarmsOf[l] = append(alarmsOf[l], [2]uint64{last, next})
+	l.alarmsMu.Lock()
+	defer l.alarmsMu.Unlock()
+	l.raised = append(l.raised, [2]uint64{last, next})
+	l.log.Error("sequences missing from the log", "last", last, "next", next)
 }
 
+// alarms returns what RaiseAlarm was told.
 func (l *Log) alarms() [][2]uint64 {
-	alarmMu.Lock()
-	defer alarmMu.Unlock()
-	return alarmsOf[l]
+	l.alarmsMu.Lock()
+	defer l.alarmsMu.Unlock()
+	return l.raised
 }

@@ -105,10 +105,18 @@ func (r *replay) locate(ctx context.Context, o ReplayOptions) (some bool, err er
 	}
 	none := first == nil || first.Seq > last
 	if none && !o.Follow {
-		return false, r.emptyTail(ctx, o, last)
+		if o.Room == "" && o.Since.IsZero() {
+			r.log.checkGap(ctx, max(o.From, 1), last)
+		}
+		return false, nil
 	}
 	if !o.Follow {
 		r.end = last
+		if o.Room != "" {
+			if r.end, err = r.log.lastOf(ctx, o.Room); err != nil {
+				return false, err
+			}
+		}
 	}
 	r.from = last + 1
 	if !none {
@@ -124,14 +132,6 @@ func (r *replay) locate(ctx context.Context, o ReplayOptions) (some bool, err er
 	}
 	r.cursor.Store(r.from - 1)
 	return true, nil
-}
-
-// emptyTail checks a log that has nothing from o.From on.
-func (r *replay) emptyTail(ctx context.Context, o ReplayOptions, last uint64) error {
-	if o.Room == "" && o.Since.IsZero() {
-		r.log.checkGap(ctx, max(o.From, 1), last)
-	}
-	return nil
 }
 
 // read consumes until the end, an error, or the end of ctx.

@@ -20,10 +20,10 @@ type event struct {
 }
 
 // replay collects what a replay that ends by itself gives.
-func replay(t testing.TB, log *stream.Log, o stream.ReplayOptions) []event {
+func replay(t testing.TB, l *stream.Log, o stream.ReplayOptions) []event {
 	t.Helper()
 	var got []event
-	err := log.Replay(eventstest.Context(t), o, func(ev *stream.Stored) error {
+	err := l.Replay(eventstest.Context(t), o, func(ev *stream.Stored) error {
 		if ev.Time.IsZero() || len(ev.Data) == 0 {
 			t.Errorf("event %d without time or data", ev.Seq)
 		}
@@ -39,8 +39,8 @@ func replay(t testing.TB, log *stream.Log, o stream.ReplayOptions) []event {
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	bus := eventstest.New(t)
-	log := bus.Log(t)
-	if got := replay(t, log, stream.ReplayOptions{}); got != nil {
+	l := bus.Log(t)
+	if got := replay(t, l, stream.ReplayOptions{}); got != nil {
 		t.Errorf("empty log: %v", got)
 	}
 	for i := range 5 {
@@ -71,14 +71,14 @@ func TestReplay(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := replay(t, log, tt.o); !slices.Equal(got, tt.want) {
+			if got := replay(t, l, tt.o); !slices.Equal(got, tt.want) {
 				t.Errorf("got %v\nwant %v", got, tt.want)
 			}
 		})
 	}
 	t.Run("beyond the end", func(t *testing.T) {
 		t.Parallel()
-		err := log.Replay(eventstest.Context(t), stream.ReplayOptions{From: 13}, nil)
+		err := l.Replay(eventstest.Context(t), stream.ReplayOptions{From: 13}, nil)
 		if !errors.Is(err, stream.ErrGone) {
 			t.Errorf("got %v, want ErrGone", err)
 		}
@@ -87,7 +87,7 @@ func TestReplay(t *testing.T) {
 		t.Parallel()
 		stop := errors.New("stop")
 		calls := 0
-		err := log.Replay(eventstest.Context(t), stream.ReplayOptions{}, func(*stream.Stored) error { calls++; return stop })
+		err := l.Replay(eventstest.Context(t), stream.ReplayOptions{}, func(*stream.Stored) error { calls++; return stop })
 		if !errors.Is(err, stop) || calls != 1 {
 			t.Errorf("got %v after %d calls", err, calls)
 		}
@@ -97,10 +97,10 @@ func TestReplay(t *testing.T) {
 func TestReplaySince(t *testing.T) {
 	t.Parallel()
 	bus := eventstest.New(t)
-	log := bus.Log(t)
+	l := bus.Log(t)
 	publishN(t, bus, "a", 3)
 	var at time.Time
-	if err := log.Replay(eventstest.Context(t), stream.ReplayOptions{From: 2}, func(ev *stream.Stored) error {
+	if err := l.Replay(eventstest.Context(t), stream.ReplayOptions{From: 2}, func(ev *stream.Stored) error {
 		if ev.Seq == 2 {
 			at = ev.Time
 		}
@@ -108,7 +108,7 @@ func TestReplaySince(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := replay(t, log, stream.ReplayOptions{Since: at, Room: "a"}), []event{{"a", 2, 1}, {"a", 3, 2}}; !slices.Equal(got, want) {
+	if got, want := replay(t, l, stream.ReplayOptions{Since: at, Room: "a"}), []event{{"a", 2, 1}, {"a", 3, 2}}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
@@ -118,14 +118,14 @@ func TestReplaySince(t *testing.T) {
 func TestReplayFollow(t *testing.T) {
 	t.Parallel()
 	bus := eventstest.NewTCP(t)
-	log := bus.Log(t)
+	l := bus.Log(t)
 	want := publishN(t, bus, "a", 3)
 	ctx, cancel := context.WithCancel(eventstest.Context(t))
 	defer cancel()
 	r := &recorder{t: t}
 	done := make(chan error, 1)
 	go func() {
-		done <- log.Replay(ctx, stream.ReplayOptions{Follow: true}, func(ev *stream.Stored) error {
+		done <- l.Replay(ctx, stream.ReplayOptions{Follow: true}, func(ev *stream.Stored) error {
 			r.Deliver(ev)
 			return nil
 		})
@@ -147,14 +147,14 @@ func TestReplayFollow(t *testing.T) {
 func TestReplayFollowEmpty(t *testing.T) {
 	t.Parallel()
 	bus := eventstest.New(t)
-	log := bus.Log(t)
+	l := bus.Log(t)
 	found := errors.New("found")
 	done := make(chan error, 1)
 	var once sync.Once
 	started := make(chan struct{})
 	go func() {
 		once.Do(func() { close(started) })
-		done <- log.Replay(eventstest.Context(t), stream.ReplayOptions{Follow: true, Room: "a"}, func(*stream.Stored) error { return found })
+		done <- l.Replay(eventstest.Context(t), stream.ReplayOptions{Follow: true, Room: "a"}, func(*stream.Stored) error { return found })
 	}()
 	<-started
 	bus.Publish(t, "b", "other")
@@ -182,26 +182,26 @@ func TestReplayContiguity(t *testing.T) {
 		t.Run(tt.name+" erased", func(t *testing.T) {
 			t.Parallel()
 			bus := eventstest.New(t)
-			log := bus.Log(t)
+			l := bus.Log(t)
 			publishN(t, bus, "a", 10)
 			bus.Erase(t, tt.gone...)
-			if got := replay(t, log, stream.ReplayOptions{}); len(got) != 10-len(tt.gone) {
+			if got := replay(t, l, stream.ReplayOptions{}); len(got) != 10-len(tt.gone) {
 				t.Errorf("%d events", len(got))
 			}
-			if got := stream.Alarms(log); got != nil {
+			if got := stream.Alarms(l); got != nil {
 				t.Errorf("alarms %v, want none", got)
 			}
 		})
 		t.Run(tt.name+" lost", func(t *testing.T) {
 			t.Parallel()
 			bus := eventstest.New(t)
-			log := bus.Log(t)
+			l := bus.Log(t)
 			publishN(t, bus, "a", 10)
 			bus.Lose(t, tt.gone...)
-			if got := replay(t, log, stream.ReplayOptions{}); len(got) != 10-len(tt.gone) {
+			if got := replay(t, l, stream.ReplayOptions{}); len(got) != 10-len(tt.gone) {
 				t.Errorf("%d events", len(got))
 			}
-			if got := stream.Alarms(log); !slices.Equal(got, tt.want) {
+			if got := stream.Alarms(l); !slices.Equal(got, tt.want) {
 				t.Errorf("alarms %v, want %v", got, tt.want)
 			}
 		})
