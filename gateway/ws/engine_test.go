@@ -1,0 +1,117 @@
+package ws_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"partyline/gateway/ws"
+	"partyline/gateway/ws/conformance"
+)
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	for name, target := range targets(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conformance.Run(t, target)
+		})
+	}
+}
+
+// targets are all ways to reach the engine.
+func targets(t *testing.T) map[string]conformance.Target {
+	t.Helper()
+	cert := certificate(t)
+	return map[string]conformance.Target{
+		"listener":     {Start: func(t testing.TB, cfg ws.Config) conformance.Server { return startListener(t, cfg, nil) }},
+		"listener tls": {Start: func(t testing.TB, cfg ws.Config) conformance.Server { return startListener(t, cfg, cert) }},
+		"web": {HTTPServer: true, Start: func(t testing.TB, cfg ws.Config) conformance.Server {
+			return startWeb(t, cfg, nil)
+		}},
+		"web tls": {HTTPServer: true, Start: func(t testing.TB, cfg ws.Config) conformance.Server {
+			return startWeb(t, cfg, cert)
+		}},
+	}
+}
+
+func newEngine(t testing.TB, cfg ws.Config) ws.Engine {
+	t.Helper()
+	e, err := ws.NewGoroutine(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func listen(t testing.TB, cert *tls.Certificate) (net.Listener, func() (net.Conn, error)) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	if cert == nil {
+		return ln, func() (net.Conn, error) { return net.Dial("tcp", addr) }
+	}
+	return tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{*cert}}), func() (net.Conn, error) {
+		return tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
+	}
+}
+
+func startListener(t testing.TB, cfg ws.Config, cert *tls.Certificate) conformance.Server {
+	t.Helper()
+	e := newEngine(t, cfg)
+	ln, dial := listen(t, cert)
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- e.Serve(ctx, ln) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return conformance.Server{Dial: dial, Engine: e}
+}
+
+func startWeb(t testing.TB, cfg ws.Config, cert *tls.Certificate) conformance.Server {
+	t.Helper()
+	e := newEngine(t, cfg)
+	ln, dial := listen(t, cert)
+	srv := &http.Server{
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.Upgrade(w, r, nil) }),
+		ReadHeaderTimeout: cfg.HandshakeTimeout, MaxHeaderBytes: 16 << 10,
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
+	}
+	go func() { _ = srv.Serve(ln) }()
+	t.Cleanup(func() { srv.Close() })
+	return conformance.Server{Dial: dial, Engine: e}
+}
+
+// certificate makes a self-signed one.
+func certificate(t testing.TB) *tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
