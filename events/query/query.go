@@ -1,11 +1,20 @@
-// Package query is the contract between those who ask the read models
-// (gateways) and those who keep them (projectors): requests and answers over
-// NATS request/reply, so that both may run in different processes.
 package query
 
 import (
 	"context"
+	"errors"
 	"time"
+)
+
+// Errors of every [Backend], in one process and over NATS.
+var (
+	// ErrUnavailable is returned when no read model can answer at the moment:
+	// no projector, a time-out, overload, or a rebuild from the start. Asking
+	// again later may help.
+	ErrUnavailable = errors.New("read model unavailable")
+	// ErrInvalid is returned for a request that breaks the bounds written at
+	// its type; asking again does not help.
+	ErrInvalid = errors.New("invalid query")
 )
 
 // MaxPageBytes bounds the payload of one answer: pages end early, with More
