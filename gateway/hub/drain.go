@@ -12,8 +12,8 @@ import (
 // Clients are told to come back after a time between these two, so that they do
 // not all meet the other gateways at once.
 const (
-	reconnectMin = 500 * time.Millisecond
-	reconnectMax = 5 * time.Second
+	reconnectFrom = 500 * time.Millisecond
+	reconnectTo = 5 * time.Second
 )
 
 // Drain closes every connection with bye and 1001, in random order, spread over
@@ -48,7 +48,7 @@ func (h *Hub) Drain(ctx context.Context) error {
 func (h *Hub) SlowFrame() *ws.Frame { return bye("slow_consumer") }
 
 func bye(reason string) *ws.Frame {
-	after := reconnectMin + rand.N(reconnectMax-reconnectMin)
+	after := reconnectFrom + rand.N(reconnectTo-reconnectFrom)
 	return ws.NewText(frame.AppendBye(nil, reason, after))
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"partyline/events"
 	"partyline/events/query"
+	"partyline/gateway/frame"
 	"partyline/gateway/ws"
 )
 
@@ -45,6 +46,8 @@ type Hub struct {
 	ringBytes atomic.Int64
 	tailBytes atomic.Int64
 	stats     counters
+	buffers   sync.Pool // of *buffer
+	clients   sync.Pool // of *frame.Client
 
 	activeMu sync.Mutex
 	active   map[*room]struct{} // rooms with presence work to do at the next tick
@@ -84,6 +87,8 @@ func New(cfg Config, deps Deps) (*Hub, error) {
 		expensive: make(chan struct{}, cfg.ExpensiveJoin),
 		active:    make(map[*room]struct{}),
 	}
+	h.buffers.New = newBuffer
+	h.clients.New = func() any { return new(frame.Client) }
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	for i := range h.shards {
 		h.shards[i].rooms = make(map[string]*room)

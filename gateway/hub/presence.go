@@ -223,10 +223,10 @@ func (r *room) tell(conns []ws.Conn, joined, left []frame.Person) {
 	if len(conns) == 0 {
 		return
 	}
-	buf := getBuffer()
+	buf := r.h.getBuffer()
 	buf.b = frame.AppendPresence(buf.b, r.name, joined, left, r.people.present)
 	f := ws.NewText(buf.b)
-	putBuffer(buf)
+	r.h.putBuffer(buf)
 	for _, c := range conns {
 		c.Send(f)
 	}

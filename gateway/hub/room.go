@@ -56,10 +56,10 @@ type member struct {
 
 // Deliver implements [stream.Sink]: one frame is encoded and shared by all.
 func (r *room) Deliver(ev *stream.Stored) {
-	buf := getBuffer()
+	buf := r.h.getBuffer()
 	buf.b = frame.AppendEvent(buf.b, ev)
 	f := ws.NewText(buf.b)
-	putBuffer(buf)
+	r.h.putBuffer(buf)
 
 	r.mu.Lock()
 	r.head = ev.Seq

@@ -100,8 +100,8 @@ func (s *session) Message(text bool, payload []byte) {
 		s.conn.Close(ws.CloseUnsupported, "binary message", nil)
 		return
 	}
-	f := clients.Get().(*frame.Client)
-	defer clients.Put(f)
+	f := s.h.clients.Get().(*frame.Client)
+	defer s.h.clients.Put(f)
 	err, malformed := frame.Decode(payload, f)
 	if err != nil {
 		s.invalid(err, f, malformed)
@@ -119,8 +119,6 @@ func (s *session) Message(text bool, payload []byte) {
 	}
 	s.handle(f)
 }
-
-var clients = sync.Pool{New: func() any { return new(frame.Client) }}
 
 // invalid answers a frame that breaks the contract (details 11 and 12).
 func (s *session) invalid(err *events.Error, f *frame.Client, malformed bool) {
@@ -298,10 +296,10 @@ func (s *session) leaveRoom(f *frame.Client) {
 
 // send encodes a frame for this connection alone.
 func (s *session) send(encode func(dst []byte) []byte) bool {
-	buf := getBuffer()
+	buf := s.h.getBuffer()
 	buf.b = encode(buf.b)
 	f := ws.NewText(buf.b)
-	putBuffer(buf)
+	s.h.putBuffer(buf)
 	ok := s.conn.Send(f)
 	f.Release()
 	return ok
@@ -368,20 +366,4 @@ func (s *session) awaitRoom(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// buffer is scratch space for encoding one frame.
-type buffer struct{ b []byte }
-
-var buffers = sync.Pool{New: func() any { return &buffer{b: make([]byte, 0, 1024)} }}
-
-func getBuffer() *buffer { return buffers.Get().(*buffer) }
-
-// putBuffer gives b back; a large one is left to the collector.
-func putBuffer(b *buffer) {
-	if cap(b.b) > 64<<10 {
-		return
-	}
-	b.b = b.b[:0]
-	buffers.Put(b)
 }

@@ -57,10 +57,10 @@ func (s *session) typing(f *frame.Client) {
 
 // sendTyping tells the members of this gateway, except those of uid itself.
 func (r *room) sendTyping(uid, user string, on bool) bool {
-	buf := getBuffer()
+	buf := r.h.getBuffer()
 	buf.b = frame.AppendTyping(buf.b, r.name, uid, user, on)
 	f := ws.NewText(buf.b)
-	putBuffer(buf)
+	r.h.putBuffer(buf)
 	defer f.Release()
 	r.mu.Lock()
 	defer r.mu.Unlock()
