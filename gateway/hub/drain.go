@@ -13,7 +13,7 @@ import (
 // not all meet the other gateways at once.
 const (
 	reconnectFrom = 500 * time.Millisecond
-	reconnectTo = 5 * time.Second
+	reconnectTo   = 5 * time.Second
 )
 
 // Drain closes every connection with bye and 1001, in random order, spread over

@@ -180,6 +180,22 @@ func TestPresenceHeals(t *testing.T) {
 	a.waitRoster("r", 3)
 }
 
+// settle waits until the gateways know each other and all subscriptions hold:
+// what is sent before that may be lost, as typing and receipts may.
+func (fx *fixture) settle() {
+	fx.t.Helper()
+	for _, h := range fx.hubs {
+		eventually(fx.t, h.cfg.Gateway+" knows the others", func() bool {
+			h.gossip.mu.Lock()
+			defer h.gossip.mu.Unlock()
+			return len(h.gossip.peers) == len(fx.hubs)-1
+		})
+		if err := h.nc.FlushTimeout(patience); err != nil {
+			fx.t.Fatal(err)
+		}
+	}
+}
+
 func TestTyping(t *testing.T) {
 	t.Parallel()
 	fx := setup(t)
@@ -191,7 +207,7 @@ func TestTyping(t *testing.T) {
 	for _, c := range []*client{a, b, a2, far, farA} {
 		c.join("r")
 	}
-	eventually(t, "gateways know each other", func() bool { return fx.hubs[0].gossip.hasPeers() && h2.gossip.hasPeers() })
+	fx.settle()
 	a.say(`{"type":"typing","room":"r","on":true}`)
 	for _, c := range []*client{b, far} {
 		if g := c.expect("typing"); g.UID != a.id.UID || g.User != a.id.User || !g.On || g.Room != "r" {
@@ -235,6 +251,7 @@ func TestReceipts(t *testing.T) {
 	for _, c := range []*client{a, near, far} {
 		fx.checkComplete(c, "r")
 	}
+	fx.settle()
 	read := func(c *client, seq int) { c.say(`{"type":"read","room":"r","seq":%d}`, seq) }
 	read(a, 3)
 	for _, c := range []*client{near, far} {
@@ -265,9 +282,9 @@ func TestReceipts(t *testing.T) {
 		return err == nil && string(e.Value()) == strconv.Itoa(5)
 	})
 	// A gateway that knows nothing does not go backwards.
-	h3 := fx.addHub()
-	late := fx.connectAs(h3, id)
+	late := fx.connectAs(fx.addHub(), id)
 	late.join("r")
+	fx.settle()
 	read(late, 4)
 	fx.log.say("r", "x")
 	fx.checkComplete(late, "r")
