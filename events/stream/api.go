@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,18 +46,12 @@ type Log struct {
 	log    *slog.Logger
 	erased erasures
 	epoch  atomic.Pointer[string]
-
-	alarmsMu sync.Mutex // guards raised
-	raised   [][2]uint64
 }
 
 // NewLog makes a handle; it does no I/O.
 func NewLog(nc *nats.Conn, cfg LogConfig) (*Log, error) {
 	js, err := jetstream.New(nc)
-	l := &Log{nc: nc, js: js, log: cfg.Logger}
-	e := "e"
-	l.epoch.Store(&e)
-	return l, err
+	return &Log{nc: nc, js: js, log: cfg.Logger}, err
 }
 
 // Open waits, until ctx ends, for the streams to exist (creating them on an

@@ -344,10 +344,17 @@ func TestFeedManyRooms(t *testing.T) {
 func TestFeedEpochResets(t *testing.T) {
 	t.Parallel()
 	bus := eventstest.New(t)
-	f, l := startFeed(t, bus, stream.FeedConfig{Compare: never})
+	l := bus.Log(t)
+	stream.SetEpoch(l, "first")
+	f, err := stream.NewFeed(l, stream.FeedConfig{Compare: never, Logger: eventstest.Logger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventstest.Go(t, f.Run)
 	head := bus.Publish(t, "a", "one")
 	r, _ := follow(t, f, "a")
 	b, _ := follow(t, f, "b")
+	settled(t, f) // so the feed runs, and knows the first epoch
 	stream.SetEpoch(l, "another")
 	eventstest.Eventually(t, eventstest.Patience, func() bool {
 		r.mu.Lock()

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/synadia-io/orbit.go/natsext"
 )
 
 // The JetStream API by subject. Requests to $JS.API.STREAM are answered by the
@@ -123,8 +122,9 @@ func (l *Log) leaderGet(ctx context.Context, req getRequest) (*Stored, error) {
 // directGet sends a batched direct get and calls each for every message of the
 // answer. It returns the headers of the end marker, so that an answer that was
 // cut short is an error and never taken for a short answer; that is why it does
-// not use jetstreamext, whose iterators end silently on a time-out. The error
-// is errNoResults when the replica that answered has nothing that matches.
+// not use jetstreamext, whose iterators end silently on a time-out, and which
+// leaves a subscription behind when the request cannot be sent. The error is
+// errNoResults when the replica that answered has nothing that matches.
 func (l *Log) directGet(ctx context.Context, req getRequest, each func(*nats.Msg) error) (nats.Header, error) {
 	body, err := json.Marshal(req)
 	if err != nil {
@@ -132,33 +132,39 @@ func (l *Log) directGet(ctx context.Context, req getRequest, each func(*nats.Msg
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	var end nats.Header
-	answers, err := natsext.RequestMany(ctx, l.nc, apiDirectGet, body, natsext.RequestManySentinel(func(m *nats.Msg) bool {
-		if len(m.Data) == 0 && m.Header[headerStatus] != nil {
-			end = m.Header
-		}
-		return end != nil
-	}))
+	inbox := l.nc.NewInbox()
+	sub, err := l.nc.SubscribeSync(inbox)
 	if err != nil {
 		return nil, fmt.Errorf("direct get: %w: %w", ErrUnavailable, err)
 	}
-	for msg, err := range answers {
+	defer sub.Unsubscribe() //nolint:errcheck // fails only when the connection is gone
+	if err := l.nc.PublishRequest(apiDirectGet, inbox, body); err != nil {
+		return nil, fmt.Errorf("direct get: %w: %w", ErrUnavailable, err)
+	}
+	for {
+		msg, err := sub.NextMsgWithContext(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("direct get: %w: %w", ErrUnavailable, err)
+		}
+		if status := header(msg.Header, headerStatus); len(msg.Data) == 0 && status != "" {
+			return msg.Header, statusError(msg.Header)
 		}
 		if err := each(msg); err != nil {
 			return nil, err
 		}
 	}
-	switch {
-	case end == nil:
-		return nil, fmt.Errorf("direct get: %w: answer not complete", ErrUnavailable)
-	case header(end, headerStatus) == "404":
-		return end, errNoResults
-	case header(end, headerStatus) != "204":
-		return nil, fmt.Errorf("direct get: %w: status %s %s", ErrUnavailable, header(end, headerStatus), header(end, "Description"))
+}
+
+// statusError is the error of an end marker; nil for a complete answer.
+func statusError(end nats.Header) error {
+	switch status := header(end, headerStatus); status {
+	case "204":
+		return nil
+	case "404":
+		return errNoResults
+	default:
+		return fmt.Errorf("direct get: %w: status %s %s", ErrUnavailable, status, header(end, "Description"))
 	}
-	return end, nil
 }
 
 // header returns a header by its exact name; nats.Header.Get would scan all
