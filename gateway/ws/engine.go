@@ -139,13 +139,18 @@ func (e *engine) leave(s *slot) {
 		e.open--
 	}
 	delete(e.live, s)
+	e.hurry()
+	e.changed.Broadcast()
+}
+
+// hurry ends the sweeper of a shutdown that has nothing left. mu is held.
+func (e *engine) hurry() {
 	if e.draining && e.open == 0 {
 		select {
 		case e.wake <- struct{}{}:
 		default:
 		}
 	}
-	e.changed.Broadcast()
 }
 
 // Upgrade implements Engine.
@@ -212,6 +217,7 @@ func (e *engine) Shutdown(ctx context.Context) error {
 	defer stop()
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.hurry()
 	for len(e.live) > 0 || e.sweeping {
 		e.changed.Wait()
 	}

@@ -42,7 +42,7 @@ type server struct {
 func (target Target) start(t testing.TB, change func(*ws.Config)) *server {
 	t.Helper()
 	app := &app{ended: make(chan ws.CloseInfo, 4096)}
-	cfg := ws.Config{Handler: app, MaxMessageBytes: maxMessage, MaxQueueBytes: 8 << 20}
+	cfg := ws.Config{Handler: app, MaxMessageBytes: maxMessage, MaxQueueBytes: 8 << 20, CloseTimeout: patience}
 	if change != nil {
 		change(&cfg)
 	}

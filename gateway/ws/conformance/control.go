@@ -125,11 +125,12 @@ func testServerClose(t *testing.T, s *server) {
 	s.app.wantEnded(t, ws.CloseTokenExpired, ws.ByServer)
 
 	// The peer never answers, but reads: the end comes by itself.
-	c = s.open(t, "/bye")
+	brief := s.target.start(t, func(cfg *ws.Config) { cfg.CloseTimeout = 300 * time.Millisecond })
+	c = brief.open(t, "/bye")
 	c.write(text("go"))
 	c.want(opText, []byte("bye"))
 	c.wantClose(4001)
-	s.app.wantEnded(t, ws.CloseTokenExpired, ws.ByServer)
+	brief.app.wantEnded(t, ws.CloseTokenExpired, ws.ByServer)
 
 	// The peer goes on sending for a while before it reads.
 	c = s.open(t, "/bye")
