@@ -26,11 +26,13 @@ type memLog struct {
 	heldAck bool   // acknowledgements wait
 	tails   int    // questions for a tail
 	finds   int    // questions for an id
-	acks    []func()
+
+	patience time.Duration // how long at_least waits
+	acks     []func()
 }
 
 func newMemLog() *memLog {
-	l := &memLog{epoch: "e1", rooms: map[string][]*stream.Stored{}, ids: map[string]uint64{}, applied: ^uint64(0)}
+	l := &memLog{epoch: "e1", rooms: map[string][]*stream.Stored{}, ids: map[string]uint64{}, applied: ^uint64(0), patience: 50 * time.Millisecond}
 	l.cond = sync.NewCond(&l.mu)
 	return l
 }
@@ -140,7 +142,7 @@ func (l *memLog) run(ctx context.Context) error {
 func (l *memLog) wait(atLeast uint64) (applied uint64) {
 	if l.applied < atLeast {
 		done := false
-		t := time.AfterFunc(50*time.Millisecond, func() { l.set(func() { done = true }) })
+		t := time.AfterFunc(l.patience, func() { l.set(func() { done = true }) })
 		for l.applied < atLeast && !done {
 			l.cond.Wait()
 		}

@@ -243,6 +243,15 @@ func (c *client) answer(id string) got {
 	return c.wait("answer to "+id, func(g got) bool { return g.ID == id && g.Type != "event" })
 }
 
+// answerInAnyOrder is answer that looks at all frames.
+func (c *client) answerInAnyOrder(id string) got {
+	c.t.Helper()
+	c.mu.Lock()
+	c.next = 0
+	c.mu.Unlock()
+	return c.answer(id)
+}
+
 func (c *client) waitClosed() int {
 	c.t.Helper()
 	timer := time.AfterFunc(patience, c.cond.Broadcast)

@@ -11,12 +11,13 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"partyline/events/stream"
 	"partyline/gateway/frame"
 	"partyline/gateway/ws"
 )
 
 // readBucket is the KV bucket of read markers: key uid.room, value the seq.
-const readBucket = "READ"
+const readBucket = stream.ReadBucket
 
 const (
 	maxReads    = 65_536 // markers known or waiting
