@@ -85,7 +85,7 @@ func (s *session) publish(f *frame.Client, p *pending) error {
 	case frame.React:
 		ev.Kind = events.KindReact
 	}
-	data := events.Append(make([]byte, 0, 192+len(ev.Text)+len(ev.Meta)), &ev)
+	data := ev.Append(make([]byte, 0, 192+len(ev.Text)+len(ev.Meta)))
 	msgID := events.MsgID(s.h.log.Secret(), s.id.UID, p.key.id)
 	if err := s.h.publisher.Submit(p.r.name, msgID, data, p); err != nil {
 		return unavailable(err)

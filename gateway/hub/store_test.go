@@ -65,6 +65,7 @@ func TestSameIDIsStoredOnce(t *testing.T) {
 	other.join("r")
 	fx.log.set(func() { fx.log.heldAck = true })
 	a.say(`{"type":"send","room":"r","id":"m","text":"1"}`)
+	eventually(t, "the first is stored", func() bool { return len(fx.log.expected("r", 0)) == 1 })
 	b.say(`{"type":"send","room":"r","id":"m","text":"2"}`)
 	a.say(`{"type":"send","room":"r","id":"m","text":"3"}`)
 	other.say(`{"type":"send","room":"r","id":"m","text":"another's"}`)
