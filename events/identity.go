@@ -1,0 +1,56 @@
+package events
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+)
+
+// Labels keep the HMACs of one secret apart.
+const (
+	labelUID   = "partyline uid"
+	labelMsgID = "partyline message id"
+)
+
+// UID is the public id of an identity: 16 hex digits of an HMAC under the
+// deployment's secret. In open mode an identity is a shown name together with
+// the key of a client installation; neither can be told from it.
+func UID(secret []byte, user, client string) string {
+	sum := keyed(secret, labelUID, user, client)
+	return hex.EncodeToString(sum[:8])
+}
+
+// MsgID is the message id under which the log stores an event once: 32 hex
+// digits of an HMAC over the author's identity and the id that its client chose.
+func MsgID(secret []byte, uid, id string) string {
+	sum := keyed(secret, labelMsgID, uid, id)
+	return hex.EncodeToString(sum[:16])
+}
+
+// keyed is HMAC-SHA256 over parts, each preceded by its length.
+func keyed(secret []byte, parts ...string) [sha256.Size]byte {
+	mac := hmac.New(sha256.New, secret)
+	var length [4]byte
+	for _, p := range parts {
+		binary.BigEndian.PutUint32(length[:], uint32(len(p)))
+		mac.Write(length[:])
+		mac.Write([]byte(p))
+	}
+	var sum [sha256.Size]byte
+	mac.Sum(sum[:0])
+	return sum
+}
+
+// GuestName makes a name for somebody who gave none: "guest-" and six random
+// letters and digits.
+func GuestName() string {
+	const letters = "abcdefghijkmnpqrstuvwxyz23456789" // 32, without those that look alike
+	var raw [6]byte
+	rand.Read(raw[:]) //nolint:errcheck // never fails, see crypto/rand
+	for i, b := range raw {
+		raw[i] = letters[b%32]
+	}
+	return "guest-" + string(raw[:])
+}
