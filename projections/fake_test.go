@@ -1,10 +1,12 @@
 package projections
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -110,9 +112,12 @@ func (l *fakeLog) Replay(ctx context.Context, o stream.ReplayOptions, fn func(*s
 		if first {
 			end = last
 		}
-		for _, ev := range list {
-			if ev.Seq < next || !o.Follow && ev.Seq > end {
-				continue
+		from, _ := slices.BinarySearchFunc(list, next, func(ev *stream.Stored, seq uint64) int {
+			return cmp.Compare(ev.Seq, seq)
+		})
+		for _, ev := range list[from:] {
+			if !o.Follow && ev.Seq > end {
+				break
 			}
 			if onRead != nil {
 				onRead(ev.Seq)

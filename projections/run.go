@@ -92,7 +92,8 @@ func (m *Model) discard(reason error) error {
 		return notWritable(m.cfg.Dir, err)
 	}
 	select {
-	case <-m.broken: // about the file that is gone
+	case err := <-m.broken: // about the file that is gone
+		m.cfg.Logger.Debug("queries found the read models damaged", "error", err)
 	default:
 	}
 	return m.open()
@@ -208,10 +209,12 @@ func pump(ctx context.Context, src Source, o stream.ReplayOptions,
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	records := make(chan readmodel.Record, queued)
-	replayed := make(chan error, 1)
+	var replayErr error
+	replayed := make(chan struct{})
 	go func() {
 		defer close(records)
-		replayed <- src.Replay(ctx, o, func(ev *stream.Stored) error {
+		defer close(replayed)
+		replayErr = src.Replay(ctx, o, func(ev *stream.Stored) error {
 			select {
 			case records <- decode(ev):
 				return nil
@@ -222,9 +225,9 @@ func pump(ctx context.Context, src Source, o stream.ReplayOptions,
 	}()
 	err := consume(ctx, records)
 	select {
-	case replayErr := <-replayed: // it ended by itself
+	case <-replayed: // it ended by itself
 		return errors.Join(err, replayErr)
-	default: // consume has had enough
+	default: // consume has had enough, and the replay is told to end
 		cancel()
 		<-replayed
 		return err

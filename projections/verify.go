@@ -140,7 +140,7 @@ func integrity(conn *sqlite.Conn) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer s.Reset()
+	defer func() { _ = s.Reset() }() // its error was that of Step
 	if _, err := s.Step(); err != nil {
 		return "", err
 	}

@@ -19,7 +19,6 @@ import (
 
 // fakeBackend answers from its fields.
 type fakeBackend struct {
-	name   string
 	err    error
 	block  chan struct{} // when not nil, Messages waits for it or for ctx
 	page   Page

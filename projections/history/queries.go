@@ -30,7 +30,7 @@ func Events(conn *sqlite.Conn, room int64, r query.EventsRequest) (query.EventsP
 		s.BindInt64(2, after(r.After))
 		s.BindInt64(3, bound(r.UpTo))
 	}
-	remain, _, err := selectInt(conn, `SELECT COUNT(*) FROM (SELECT 1 FROM event INDEXED BY event_room
+	remain, err := selectInt(conn, `SELECT COUNT(*) FROM (SELECT 1 FROM event INDEXED BY event_room
 		WHERE room = ? AND seq > ? AND seq <= ? LIMIT 100001)`, bind)
 	if err != nil || remain == 0 {
 		return page, err
@@ -60,7 +60,7 @@ const eventOverhead = 40
 
 // previous returns the sequence of the room's last event up to seq.
 func previous(conn *sqlite.Conn, room int64, seq uint64) (uint64, error) {
-	prev, _, err := selectInt(conn, `SELECT seq FROM event INDEXED BY event_room
+	prev, err := selectInt(conn, `SELECT seq FROM event INDEXED BY event_room
 		WHERE room = ? AND seq <= ? ORDER BY seq DESC LIMIT 1`, func(s *sqlite.Stmt) {
 		s.BindInt64(1, room)
 		s.BindInt64(2, after(seq))

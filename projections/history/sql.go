@@ -36,7 +36,7 @@ func eachRow(conn *sqlite.Conn, statement string, bind func(*sqlite.Stmt), fn fu
 	if err != nil {
 		return err
 	}
-	defer s.Reset() // ends it early; its error is that of Step
+	defer end(s)
 	bind(s)
 	for {
 		ok, err := s.Step()
@@ -49,19 +49,23 @@ func eachRow(conn *sqlite.Conn, statement string, bind func(*sqlite.Stmt), fn fu
 	}
 }
 
-// selectInt returns the integer that a statement selects; ok is false when it
-// selects no row.
-func selectInt(conn *sqlite.Conn, statement string, bind func(*sqlite.Stmt)) (v int64, ok bool, err error) {
+// end ends a statement, maybe before its last row. Its error would be that of
+// the last Step, which was seen there.
+func end(s *sqlite.Stmt) { _ = s.Reset() }
+
+// selectInt returns the integer that a statement selects, 0 when it selects no
+// row.
+func selectInt(conn *sqlite.Conn, statement string, bind func(*sqlite.Stmt)) (int64, error) {
 	s, err := conn.Prepare(statement)
 	if err != nil {
-		return 0, false, err
+		return 0, err
 	}
 	bind(s)
-	if ok, err = s.Step(); err != nil || !ok {
-		return 0, false, err
+	if ok, err := s.Step(); err != nil || !ok {
+		return 0, err
 	}
-	v = s.ColumnInt64(0)
-	return v, true, s.Reset()
+	v := s.ColumnInt64(0)
+	return v, s.Reset()
 }
 
 // stored returns the event as the log had it, without the room's name.
