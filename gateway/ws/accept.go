@@ -16,11 +16,6 @@ import (
 	"partyline/gateway/lifecycle"
 )
 
-const (
-	stageLimits   = lc.StageLimits
-	stageUpgraded = lc.StageUpgraded
-)
-
 //nolint:gochecknoglobals // a constant; Go has no constant structs
 var goingAway = CloseInfo{CloseGoingAway, ByServer, "server is shutting down"}
 
@@ -132,7 +127,7 @@ func (e *engine) secure(ctx context.Context, s *slot, tc *tls.Conn, a *lifecycle
 		return false
 	}
 	a.Fail(lc.StageTLS, events.CodeBadRequest, "TLS handshake failed")
-	tc.Close()
+	s.nc.Close()
 	a.Close(0, string(ByNetwork), "TLS handshake failed")
 	return false
 }
@@ -181,7 +176,7 @@ func readHead(nc net.Conn, in *inbox) (head []byte, ref *Refusal, err error) {
 			if n > 0 && errors.Is(err, io.EOF) {
 				continue
 			}
-			return nil, nil, err //nolint:wrapcheck // judged by abandoned
+			return nil, nil, err
 		}
 	}
 }
@@ -201,7 +196,11 @@ func (e *engine) decide(ctx context.Context, req *Request, ref *Refusal) (*Accep
 		return nil, ref
 	}
 	req.Attempt.Stage(lc.StageRequest)
-	return e.cfg.Handler.Handshake(ctx, req)
+	acc, ref := e.cfg.Handler.Handshake(ctx, req)
+	if acc == nil && ref == nil {
+		ref = &Refusal{Status: 500, Code: events.CodeInternal, Detail: "no decision was made"}
+	}
+	return acc, ref
 }
 
 func (acc *Acceptance) abandon() {
@@ -255,7 +254,7 @@ func answer(nc net.Conn, req *Request, subprotocol string) error {
 		ProtocolCustom: func(offer []byte) (string, bool) { return string(offer), true },
 	}
 	_, err := upgrader.Upgrade(&replay{Writer: nc, head: head})
-	return err //nolint:wrapcheck // the caller only needs to know that it failed
+	return err
 }
 
 // replay shows a request to gobwas and lets it write to the peer.

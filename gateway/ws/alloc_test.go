@@ -3,24 +3,19 @@ package ws_test
 import (
 	"bytes"
 	"io"
+	"strconv"
 	"testing"
 	"time"
 
 	gobwas "github.com/gobwas/ws"
 
 	"partyline/gateway/ws"
-	"partyline/gateway/ws/conformance"
 )
 
 // pair is a connection whose peer reads everything with a fixed buffer.
 func pair(t testing.TB, h *handler) (ws.Conn, peer) {
 	t.Helper()
 	s := startListener(t, ws.Config{Handler: h, Heartbeat: time.Hour}, nil)
-	return connect(t, h, s)
-}
-
-func connect(t testing.TB, h *handler, s conformance.Server) (ws.Conn, peer) {
-	t.Helper()
 	t.Cleanup(func() { shutdown(t, s.Engine) })
 	p := dial(t, s)
 	_ = p.SetDeadline(time.Time{})
@@ -85,17 +80,27 @@ func TestNoAllocations(t *testing.T) { // not parallel: it counts allocations
 
 func BenchmarkSend(b *testing.B) {
 	for _, size := range []int{150, 4096} {
-		b.Run(map[int]string{150: "150", 4096: "4096"}[size], func(b *testing.B) {
+		b.Run(strconv.Itoa(size), func(b *testing.B) {
 			h := newHandler()
-			h.opts.MaxQueueBytes = 1 << 30
-			c, _ := pair(b, h)
+			s := startListener(b, ws.Config{Handler: h, Heartbeat: time.Hour}, nil)
+			b.Cleanup(func() { shutdown(b, s.Engine) })
+			p := dial(b, s)
+			_ = p.SetDeadline(time.Time{})
+			c := wait(b, h.opened)
 			f := ws.NewText(make([]byte, size))
 			defer f.Release()
+			const burst = 64 // frames; fits into the socket's buffers
+			answer := make([]byte, burst*(size+4))
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
-			for b.Loop() {
+			for i := 1; b.Loop(); i++ {
 				if !c.Send(f) {
 					b.Fatal("not sent")
+				}
+				if i%burst == 0 {
+					if _, err := io.ReadFull(p.br, answer); err != nil {
+						b.Fatal(err)
+					}
 				}
 			}
 		})

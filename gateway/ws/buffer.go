@@ -22,7 +22,7 @@ func bufferClass(n int) int {
 	if n <= 1<<minBufferBits {
 		return 0
 	}
-	return bits.Len(uint(n-1)) - minBufferBits //nolint:gosec // n is positive
+	return bits.Len(uint(n-1)) - minBufferBits
 }
 
 // getBuffer gives a buffer of at least n bytes; its contents are undefined.

@@ -190,13 +190,15 @@ func (c *conn) finish(discard bool) {
 	for discard && c.out.writing && !c.broken { // its deadline is closeBy
 		c.changed.Wait()
 	}
-	if c.out.writing || c.broken {
-		abort(c.nc) // do not leave a full socket buffer to the kernel
-	}
+	cutOff := c.out.writing || c.broken
 	c.broken = true
 	c.out.skip = 0
 	c.out.dropWaiting()
 	c.mu.Unlock()
+	if cutOff { // leave no full socket buffer to the kernel, and wait for no TLS farewell
+		abort(c.nc)
+		bareConn(c.nc).Close()
+	}
 	c.nc.Close()
 	c.mu.Lock()
 	for c.out.writing {

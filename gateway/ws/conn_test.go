@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -92,7 +93,7 @@ func start(t testing.TB, cfg ws.Config) conformance.Server {
 
 func shutdown(t testing.TB, e ws.Engine) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	defer cancel()
 	if err := e.Shutdown(ctx); err != nil {
 		t.Errorf("shutdown: %v", err)
@@ -258,7 +259,7 @@ func TestOrderAndContents(t *testing.T) {
 func TestHeartbeat(t *testing.T) {
 	t.Parallel()
 	h := newHandler()
-	s := start(t, ws.Config{Handler: h, Heartbeat: 200 * time.Millisecond})
+	s := start(t, ws.Config{Handler: h, Heartbeat: time.Second})
 	p := dial(t, s)
 	c := wait(t, h.opened)
 	for range 3 { // answered pings keep it alive and give a round trip
@@ -289,7 +290,7 @@ func TestHeartbeat(t *testing.T) {
 func TestListenerIsPinged(t *testing.T) {
 	t.Parallel()
 	h := newHandler()
-	s := start(t, ws.Config{Handler: h, Heartbeat: 100 * time.Millisecond})
+	s := start(t, ws.Config{Handler: h, Heartbeat: time.Second})
 	p := dial(t, s)
 	c := wait(t, h.opened)
 	stop := make(chan struct{})
@@ -400,7 +401,7 @@ func TestShutdown(t *testing.T) {
 					t.Errorf("close code %d", code)
 				}
 				p.send(t, f)
-				if _, err := p.br.ReadByte(); err != io.EOF {
+				if _, err := p.br.ReadByte(); !errors.Is(err, io.EOF) {
 					t.Errorf("after Close: %v", err)
 				}
 				p.Close()
@@ -430,7 +431,7 @@ func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := s.Engine.Shutdown(ctx); err == nil {
 		t.Error("no error")

@@ -27,17 +27,17 @@ func (r *Request) describe() {
 	query, _ := url.ParseQuery(r.RawQuery) // what is malformed is left out
 	offers := r.Subprotocols()
 	r.Attempt.Describe(func(row *lc.Row) {
-		row.Host = cut(r.Host, 255)
+		row.Host = clean(r.Host, 255)
 		row.Scheme = "ws"
 		if r.TLS {
 			row.Scheme = "wss"
 		}
-		row.Path = cut(r.Path, 128)
+		row.Path = clean(r.Path, 128)
 		row.Method = cut(r.Method, 16)
 		row.HTTPVersion = strings.TrimPrefix(r.Proto, "HTTP/")
-		row.Origin = cut(r.Header("Origin"), 255)
-		row.UserAgent = cut(r.Header("User-Agent"), 255)
-		row.Extensions = cut(r.Header("Sec-WebSocket-Extensions"), 128)
+		row.Origin = clean(r.Header("Origin"), 255)
+		row.UserAgent = clean(r.Header("User-Agent"), 255)
+		row.Extensions = clean(r.Header("Sec-WebSocket-Extensions"), 128)
 		row.Trace = trace(query.Get("trace"), offers)
 		row.Synthetic = query.Get("diag") == "1"
 		row.TokenVia = r.tokenVia(query, offers)
@@ -54,7 +54,7 @@ func (r *Request) describe() {
 		row.Headers = nil
 		for _, name := range recordedHeaders {
 			if v := r.Header(name); v != "" {
-				row.Headers = append(row.Headers, lc.Header{Name: name, Value: cut(v, 128)})
+				row.Headers = append(row.Headers, lc.Header{Name: name, Value: clean(v, 128)})
 			}
 		}
 		row.Subprotocol = ""

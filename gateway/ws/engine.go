@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"partyline/events"
+	lc "partyline/events/lifecycle"
 	"partyline/gateway/lifecycle"
 )
 
@@ -160,26 +161,31 @@ func (e *engine) Upgrade(w http.ResponseWriter, r *http.Request, attempt *lifecy
 	s, ref := e.admit(nil)
 	if ref != nil {
 		req.describe()
-		attempt.Refuse(stageLimits, ref.Status, ref.Code, ref.Detail)
+		attempt.Refuse(lc.StageLimits, ref.Status, ref.Code, ref.Detail)
 		refuseHTTP(w, attempt, ref)
 		return
 	}
+	taken := false
+	defer func() { // also when the handler panics, which the HTTP server survives
+		if !taken {
+			e.leave(s)
+		}
+	}()
 	acc, ref := e.decide(r.Context(), req, nil)
 	if ref != nil {
-		e.leave(s)
 		refuseHTTP(w, attempt, ref)
 		return
 	}
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		e.leave(s)
 		acc.abandon()
 		e.cfg.Logger.ErrorContext(r.Context(), "hijack", "error", err)
 		ref := &Refusal{Status: 500, Code: events.CodeInternal, Detail: "the connection cannot be taken over"}
-		attempt.Refuse(stageUpgraded, ref.Status, ref.Code, ref.Detail)
+		attempt.Refuse(lc.StageUpgraded, ref.Status, ref.Code, ref.Detail)
 		refuseHTTP(w, attempt, ref)
 		return
 	}
+	taken = true
 	e.mu.Lock()
 	s.nc = nc
 	e.mu.Unlock()
@@ -257,7 +263,7 @@ func (e *engine) Serve(ctx context.Context, ln net.Listener) error {
 			continue
 		}
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // a clean stop
 		}
 		if errors.Is(err, net.ErrClosed) {
 			return fmt.Errorf("accept: %w", err)
@@ -268,7 +274,7 @@ func (e *engine) Serve(ctx context.Context, ln net.Listener) error {
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return nil //nolint:nilerr // a clean stop
 		case <-time.After(pause):
 		}
 	}

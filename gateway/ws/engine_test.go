@@ -1,7 +1,6 @@
 package ws_test
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -72,11 +71,9 @@ func startListener(t testing.TB, cfg ws.Config, cert *tls.Certificate) conforman
 	t.Helper()
 	e := newEngine(t, cfg)
 	ln, dial := listen(t, cert)
-	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- e.Serve(ctx, ln) }()
+	go func() { served <- e.Serve(t.Context(), ln) }()
 	t.Cleanup(func() {
-		cancel()
 		if err := <-served; err != nil {
 			t.Errorf("serve: %v", err)
 		}

@@ -51,7 +51,7 @@ func (f *Frame) set(op ws.OpCode, payload []byte) {
 		f.head = 2
 	case n <= 0xffff:
 		b[1] = 126
-		binary.BigEndian.PutUint16(b[2:], uint16(n)) //nolint:gosec // bounded by the case
+		binary.BigEndian.PutUint16(b[2:], uint16(n))
 		f.head = 4
 	default:
 		b[1] = 127
@@ -67,7 +67,7 @@ func newClose(code int, reason string) *Frame {
 		return newFrame(ws.OpClose, nil)
 	}
 	var p [125]byte
-	binary.BigEndian.PutUint16(p[:], uint16(code)) //nolint:gosec // codes are below 5000
+	binary.BigEndian.PutUint16(p[:], uint16(code))
 	n := copy(p[2:], reason)
 	for n < len(reason) && n > 0 && !utf8.RuneStart(reason[n]) {
 		n--

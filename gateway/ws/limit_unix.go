@@ -11,6 +11,6 @@ func connectionsByFileLimit() int {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return 1000
 	}
-	files := int(min(uint64(limit.Cur), 1<<20)) //nolint:gosec,unconvert // bounded; signed on FreeBSD
+	files := int(min(uint64(limit.Cur), 1<<20)) //nolint:unconvert // signed on FreeBSD
 	return max(files-max(files/8, 64), 16)
 }

@@ -21,7 +21,7 @@ func (c *conn) read(in *inbox) (discard bool) {
 		n, err := c.nc.Read(in.free())
 		if n > 0 {
 			in.w += n
-			c.bytesIn += uint64(n) //nolint:gosec // not negative
+			c.bytesIn += uint64(n)
 			c.lastRecv.Store(c.eng.now())
 		}
 		if err == nil {
@@ -126,7 +126,7 @@ func (c *conn) readFailed(err error) (discard bool) {
 
 // ponged takes the answer to our latest ping.
 func (c *conn) ponged(payload []byte) {
-	if len(payload) != 8 || int64(binary.BigEndian.Uint64(payload)) != c.pingID.Load() { //nolint:gosec // round trip
+	if len(payload) != 8 || int64(binary.BigEndian.Uint64(payload)) != c.pingID.Load() {
 		return
 	}
 	if at := c.pingAt.Swap(0); at != 0 {

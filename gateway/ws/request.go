@@ -132,15 +132,16 @@ func plainAddr(a netip.AddrPort) netip.AddrPort {
 
 // printable keeps at most 120 bytes of a peer's text and replaces what could
 // harm a log or a terminal.
-func printable(s string) string {
-	s = strings.ToValidUTF8(s, "?")
+func printable(s string) string { return clean(s, 120) }
+
+func clean(s string, n int) string {
 	s = strings.Map(func(r rune) rune {
 		if !strconv.IsPrint(r) {
 			return '?'
 		}
 		return r
-	}, s)
-	return cut(s, 120)
+	}, strings.ToValidUTF8(cut(s, n), "?"))
+	return cut(s, n)
 }
 
 // cut shortens s to at most n bytes, never inside a character.

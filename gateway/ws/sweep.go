@@ -69,7 +69,7 @@ func (e *engine) beat(due []*conn) {
 			c.close(CloseInfo{CloseHeartbeat, ByTimeout, "heartbeat missed"}, nil)
 		case quiet:
 			if ping == nil {
-				binary.BigEndian.PutUint64(id[:], uint64(now)) //nolint:gosec // round trip
+				binary.BigEndian.PutUint64(id[:], uint64(now))
 				ping = newControl(opPing, id[:])
 			}
 			c.lastPing.Store(now)

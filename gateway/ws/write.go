@@ -52,7 +52,7 @@ func (c *conn) write(f *Frame) {
 	o.framesOut++
 	if !o.writing && c.direct != nil {
 		n, err := c.direct.write(b)
-		o.bytesOut += uint64(n) //nolint:gosec // not negative
+		o.bytesOut += uint64(n)
 		if err != nil {
 			c.breakOff()
 			return
@@ -171,7 +171,7 @@ func (c *conn) flush(b *batch) error {
 	if c.direct != nil || b.n == 1 {
 		b.buffers = b.store[:b.n]
 		_, err := b.buffers.WriteTo(c.nc)
-		return err //nolint:wrapcheck // judged by settleBatch
+		return err
 	}
 	b.flat = getBuffer(b.bytes)
 	n := 0
@@ -181,7 +181,7 @@ func (c *conn) flush(b *batch) error {
 	_, err := c.nc.Write(b.flat.b[:n])
 	putBuffer(b.flat)
 	b.flat = nil
-	return err //nolint:wrapcheck // judged by settleBatch
+	return err
 }
 
 // settleBatch gives the frames back and judges an error.
@@ -195,7 +195,7 @@ func (c *conn) settleBatch(b *batch, err error) {
 		b.frames[i], b.store[i] = nil, nil
 	}
 	if err == nil {
-		o.bytesOut += uint64(b.bytes) //nolint:gosec // not negative
+		o.bytesOut += uint64(b.bytes)
 		c.lastSent.Store(c.eng.now())
 		c.changed.Broadcast()
 		return

@@ -63,7 +63,7 @@ func (f frame) encode() []byte {
 	case f.long == 8 || n > 0xffff:
 		out = binary.BigEndian.AppendUint64(append(out, mask|127), n)
 	case f.long == 2 || n > 125:
-		out = binary.BigEndian.AppendUint16(append(out, mask|126), uint16(n)) //nolint:gosec // bounded by the case
+		out = binary.BigEndian.AppendUint16(append(out, mask|126), uint16(n))
 	default:
 		out = append(out, mask|byte(n))
 	}
@@ -82,7 +82,7 @@ func text(s string) []byte { return frame{op: opText, payload: []byte(s)}.encode
 
 // closing is the encoded Close frame with a code.
 func closing(code int, reason string) []byte {
-	p := binary.BigEndian.AppendUint16(nil, uint16(code)) //nolint:gosec // codes are 16 bits
+	p := binary.BigEndian.AppendUint16(nil, uint16(code))
 	return frame{op: opClose, payload: append(p, reason...)}.encode()
 }
 
@@ -179,7 +179,7 @@ var errServerFrame = errors.New("the server's frame is fragmented, masked or has
 func readFrame(r io.Reader) (op byte, payload []byte, err error) {
 	var b [8]byte
 	if _, err := io.ReadFull(r, b[:2]); err != nil {
-		return 0, nil, err //nolint:wrapcheck // for tests
+		return 0, nil, err
 	}
 	if b[0]&0xf0 != 0x80 || b[1]&0x80 != 0 {
 		return 0, nil, errServerFrame
@@ -199,7 +199,7 @@ func readFrame(r io.Reader) (op byte, payload []byte, err error) {
 	}
 	payload = make([]byte, n)
 	_, err = io.ReadFull(r, payload)
-	return op, payload, err //nolint:wrapcheck // for tests
+	return op, payload, err
 }
 
 // want reads a frame and compares it.

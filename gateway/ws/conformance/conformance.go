@@ -48,7 +48,7 @@ func (target Target) start(t testing.TB, change func(*ws.Config)) *server {
 	}
 	s := &server{Server: target.Start(t, cfg), target: target, app: app}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 		defer cancel()
 		if err := s.Engine.Shutdown(ctx); err != nil {
 			t.Errorf("shutdown: %v", err)

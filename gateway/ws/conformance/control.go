@@ -45,7 +45,7 @@ func testPingFlood(t *testing.T, s *server) {
 	for round := range rounds {
 		var pings []byte
 		for i := range each {
-			binary.BigEndian.PutUint32(p, uint32(round*each+i)) //nolint:gosec // small
+			binary.BigEndian.PutUint32(p, uint32(round*each+i))
 			pings = append(pings, frame{op: opPing, payload: p}.encode()...)
 		}
 		c.write(pings)
@@ -148,7 +148,7 @@ func testServerClose(t *testing.T, s *server) {
 // testTimeLimits checks heads and messages that never become complete.
 func testTimeLimits(t *testing.T, target Target) {
 	s := target.start(t, func(cfg *ws.Config) {
-		cfg.HandshakeTimeout = 2 * time.Second
+		cfg.HandshakeTimeout = 4 * time.Second
 		cfg.MessageTimeout = 300 * time.Millisecond
 	})
 	t.Run("trickled head", func(t *testing.T) {
