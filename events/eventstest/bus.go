@@ -1,6 +1,7 @@
 package eventstest
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"strconv"
@@ -9,11 +10,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"partyline/events/stream"
+)
+
+// Admin is the role that may do everything, as the node itself.
+const Admin = stream.Role("node")
+
+// The user of TCP connections.
+const (
+	tcpUser     = "test"
+	tcpPassword = "test-password"
 )
 
 // Bus is an in-process NATS node with the streams of the log. Its methods are
@@ -23,8 +32,9 @@ type Bus struct {
 	dir  string
 	port int // TCP port on the loopback address; 0: in-process connections only
 	ids  atomic.Uint64
-	mu   sync.Mutex // guards node and raw
-	node *server.Server
+	mu   sync.Mutex // guards node, stop and raw
+	node *stream.Node
+	stop func() error // ends the node and waits
 	raw  *nats.Conn
 }
 
@@ -50,51 +60,55 @@ func start(t testing.TB, port int) *Bus {
 	t.Helper()
 	b := &Bus{t: t, dir: t.TempDir(), port: port}
 	b.boot(t)
-	t.Cleanup(func() { b.halt() })
+	t.Cleanup(func() { b.halt(t) })
 	return b
 }
 
-// boot starts the node and makes the streams.
+// boot starts the node and waits for its streams.
 func (b *Bus) boot(t testing.TB) {
 	t.Helper()
-	opts := &server.Options{
-		ServerName: "test", JetStream: true, StoreDir: b.dir, NoSigs: true, NoLog: true,
-		DontListen: b.port == 0, Host: "127.0.0.1", Port: b.port,
+	cfg := stream.NodeConfig{Dir: b.dir, Logger: Logger(t)}
+	if b.port != 0 {
+		cfg.Listen = net.JoinHostPort("127.0.0.1", strconv.Itoa(b.port))
+		cfg.Users = []stream.User{{User: tcpUser, Password: tcpPassword, Role: stream.RoleGateway}}
 	}
-	node, err := server.NewServer(opts)
+	node, err := stream.NewNode(cfg)
 	if err != nil {
 		t.Fatalf("make node: %v", err)
 	}
-	node.Start()
-	if !node.ReadyForConnections(Patience) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- node.Run(ctx) }()
+	select {
+	case <-node.Ready():
+	case err := <-ended:
+		cancel()
+		t.Fatalf("run node: %v", err)
+	case <-time.After(Patience):
+		cancel()
 		t.Fatalf("node not ready within %v", Patience)
 	}
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.node = node
-	b.mu.Unlock()
-	js, err := jetstream.New(b.Connect(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = js.CreateOrUpdateStream(Context(t), jetstream.StreamConfig{
-		Name: "CHAT", Subjects: []string{"chat.*"}, AllowDirect: true, AllowAtomicPublish: true, DenyPurge: true,
-		RePublish: &jetstream.RePublish{Source: "chat.*", Destination: "live.{{wildcard(1)}}"},
-	})
-	if err != nil {
-		t.Fatalf("make stream: %v", err)
+	b.stop = func() error {
+		cancel()
+		return <-ended
 	}
 }
 
 // halt stops the node and waits for it.
-func (b *Bus) halt() {
+func (b *Bus) halt(t testing.TB) {
+	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.raw != nil {
 		b.raw.Close()
 		b.raw = nil
 	}
-	b.node.Shutdown()
-	b.node.WaitForShutdown()
+	if err := b.stop(); err != nil {
+		t.Errorf("run node: %v", err)
+	}
 }
 
 // Restart stops the node and starts it again on the same directory and port.
@@ -102,7 +116,7 @@ func (b *Bus) halt() {
 // the old node are closed for good; TCP connections reconnect.
 func (b *Bus) Restart(t testing.TB, down func()) {
 	t.Helper()
-	b.halt()
+	b.halt(t)
 	if down != nil {
 		down()
 	}
@@ -117,20 +131,15 @@ func (b *Bus) URL() string {
 	return "nats://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(b.port))
 }
 
-// Connect makes a connection to the node, closed with the test.
+// Connect makes a connection to the node with the permissions of a gateway,
+// over TCP if the node listens, closed with the test.
 func (b *Bus) Connect(t testing.TB) *nats.Conn {
 	t.Helper()
-	b.mu.Lock()
-	node := b.node
-	b.mu.Unlock()
-	logger := Logger(t)
-	opts := []nats.Option{
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { logger.Warn("connection to node", "error", err) }),
-		nats.MaxReconnects(-1), nats.ReconnectWait(20 * time.Millisecond), nats.ReconnectJitter(0, 0),
-	}
 	if b.port == 0 {
-		opts = append(opts, nats.InProcessServer(node))
+		return b.ConnectAs(t, stream.RoleGateway)
 	}
+	opts := append(stream.ConnectOptions("test"), reportErrors(t), nats.UserInfo(tcpUser, tcpPassword),
+		nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
 	nc, err := nats.Connect(b.URL(), opts...)
 	if err != nil {
 		t.Fatalf("connect to node: %v", err)
@@ -139,12 +148,39 @@ func (b *Bus) Connect(t testing.TB) *nats.Conn {
 	return nc
 }
 
-// Log is a handle on the log over a connection of its own, opened and ready.
+// ConnectAs makes an in-process connection with the permissions of a role,
+// closed with the test.
+func (b *Bus) ConnectAs(t testing.TB, role stream.Role) *nats.Conn {
+	t.Helper()
+	b.mu.Lock()
+	node := b.node
+	b.mu.Unlock()
+	nc, err := node.Connect(role, "test", reportErrors(t))
+	if err != nil {
+		t.Fatalf("connect to node: %v", err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// reportErrors logs asynchronous errors of a connection.
+func reportErrors(t testing.TB) nats.Option {
+	logger := Logger(t)
+	return nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		logger.Warn("connection to node", "error", err)
+	})
+}
+
+// Log is a handle on the log over a connection of its own, opened. Tests that
+// need the epoch kept current run it: Go(t, log.Run).
 func (b *Bus) Log(t testing.TB) *stream.Log {
 	t.Helper()
 	l, err := stream.NewLog(b.Connect(t), stream.LogConfig{Logger: Logger(t)})
 	if err != nil {
 		t.Fatalf("make log: %v", err)
+	}
+	if err := l.Open(Context(t)); err != nil {
+		t.Fatalf("open log: %v", err)
 	}
 	return l
 }
@@ -179,7 +215,7 @@ func (b *Bus) rawConn(t testing.TB) *nats.Conn {
 	if raw != nil {
 		return raw
 	}
-	raw = b.Connect(b.t)
+	raw = b.ConnectAs(b.t, Admin)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.raw = raw

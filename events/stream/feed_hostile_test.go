@@ -35,7 +35,7 @@ func TestFeedStrangeCopies(t *testing.T) {
 	r, _ := follow(t, f, "a")
 	want := publishN(t, bus, "a", 5)
 	wantSeqs(t, r, want)
-	nc := bus.Connect(t)
+	nc := bus.ConnectAs(t, eventstest.Admin)
 	noTime := liveCopy("a", "6", "5")
 	noTime.Header.Del("Nats-Time-Stamp")
 	for _, msg := range []*nats.Msg{
@@ -73,7 +73,7 @@ func TestFeedStrangeNudges(t *testing.T) {
 	f, l := startFeed(t, bus, stream.FeedConfig{Compare: never})
 	r, _ := follow(t, f, "a")
 	settled(t, f) // so Run listens
-	nc := bus.Connect(t)
+	nc := bus.ConnectAs(t, eventstest.Admin)
 	for _, data := range []string{"", " ", "x", "-1 y", strconv.FormatUint(1<<63, 10) + " y", "7", "18446744073709551616 z"} {
 		for _, room := range []string{"a", "b"} {
 			if err := nc.Publish("nudge."+room, []byte(data)); err != nil {
@@ -102,7 +102,7 @@ func TestFeedLostEvent(t *testing.T) {
 	eventstest.Eventually(t, eventstest.Patience, func() bool { return r.count() > 0 })
 	// The copy of 3 names 2, which is gone before the feed can read it.
 	bus.Lose(t, 2)
-	nc := bus.Connect(t)
+	nc := bus.ConnectAs(t, eventstest.Admin)
 	bus.Publish(t, "b", "so that the log ends at 3")
 	if err := nc.PublishMsg(liveCopy("a", "3", "2")); err != nil {
 		t.Fatal(err)

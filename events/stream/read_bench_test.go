@@ -61,7 +61,7 @@ func BenchmarkFeedDelivery(b *testing.B) {
 	if _, err := f.Follow(eventstest.Context(b), "lobby", &c); err != nil {
 		b.Fatal(err)
 	}
-	nc := bus.Connect(b)
+	nc := bus.ConnectAs(b, eventstest.Admin)
 	msg := liveCopy("lobby", "", "0")
 	msg.Data = make([]byte, 150)
 	seq := int64(0)
@@ -153,7 +153,7 @@ func BenchmarkLastSeqs(b *testing.B) {
 // load fills the log with events of 150 bytes.
 func load(b *testing.B, bus *eventstest.Bus, events, rooms int) {
 	b.Helper()
-	js, err := jetstream.New(bus.Connect(b), jetstream.WithPublishAsyncMaxPending(1000))
+	js, err := jetstream.New(bus.ConnectAs(b, eventstest.Admin), jetstream.WithPublishAsyncMaxPending(1000))
 	if err != nil {
 		b.Fatal(err)
 	}
