@@ -67,6 +67,13 @@ func (c *conn) Attempt() *lifecycle.Attempt { return c.attempt }
 // RTT implements Conn.
 func (c *conn) RTT() time.Duration { return time.Duration(c.rtt.Load()) }
 
+// Queued implements Conn.
+func (c *conn) Queued() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.bytes
+}
+
 // Send implements Conn.
 func (c *conn) Send(f *Frame) bool {
 	c.mu.Lock()

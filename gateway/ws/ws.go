@@ -116,6 +116,9 @@ type Conn interface {
 	Attempt() *lifecycle.Attempt
 	// RTT is the last measured ping round trip, 0 when unknown.
 	RTT() time.Duration
+	// Queued is the number of bytes that wait to be written: who sends much
+	// at once pauses when it grows.
+	Queued() int
 }
 
 // Engine runs connections.
