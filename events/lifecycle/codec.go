@@ -1,0 +1,133 @@
+package lifecycle
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Bounds of one batch, which is one stream message.
+const (
+	MaxBatchBytes = 1 << 20 // bytes that Decode accepts
+	MaxBatchRows  = 1 << 16 // rows; a row's place in its message is a UInt16
+)
+
+// ErrBatch is returned by Decode for bytes that are not a batch of rows.
+var ErrBatch = errors.New("not a batch of connection rows")
+
+// wireRow is a row as it is stored: one JSON object a line. Times and
+// durations are microseconds; empty members are left out.
+type wireRow struct {
+	Time        int64      `json:"t"`
+	Trace       string     `json:"tr,omitempty"`
+	Conn        string     `json:"c,omitempty"`
+	Gateway     string     `json:"g,omitempty"`
+	Stage       Stage      `json:"s"`
+	Outcome     Outcome    `json:"o"`
+	Duration    int64      `json:"d,omitempty"`
+	SinceAccept int64      `json:"sa,omitempty"`
+	ErrorType   string     `json:"et,omitempty"`
+	ErrorDetail string     `json:"ed,omitempty"`
+	Params      []string   `json:"p,omitempty"`
+	TokenVia    string     `json:"tv,omitempty"`
+	ClientIP    netip.Addr `json:"ci,omitzero"`
+	ClientPort  uint16     `json:"cp,omitempty"`
+	PeerIP      netip.Addr `json:"pi,omitzero"`
+	LocalPort   uint16     `json:"lp,omitempty"`
+	Host        string     `json:"h,omitempty"`
+	Scheme      string     `json:"sc,omitempty"`
+	Path        string     `json:"pa,omitempty"`
+	Method      string     `json:"m,omitempty"`
+	HTTPVersion string     `json:"hv,omitempty"`
+	Status      int        `json:"st,omitempty"`
+	Origin      string     `json:"or,omitempty"`
+	Subprotocol string     `json:"sp,omitempty"`
+	Extensions  string     `json:"ex,omitempty"`
+	Headers     []Header   `json:"hd,omitempty"`
+	UserAgent   string     `json:"ua,omitempty"`
+	Proxied     bool       `json:"px,omitempty"`
+	XFFHops     int        `json:"xf,omitempty"`
+	CloseCode   int        `json:"cc,omitempty"`
+	CloseBy     string     `json:"cb,omitempty"`
+	CloseReason string     `json:"cr,omitempty"`
+	RTT         int64      `json:"rt,omitempty"`
+	FramesIn    uint64     `json:"fi,omitempty"`
+	FramesOut   uint64     `json:"fo,omitempty"`
+	BytesIn     uint64     `json:"bi,omitempty"`
+	BytesOut    uint64     `json:"bo,omitempty"`
+	QueuePeak   uint64     `json:"qp,omitempty"`
+	UserHash    string     `json:"uh,omitempty"`
+	Rooms       int        `json:"ro,omitempty"`
+	Synthetic   bool       `json:"sy,omitempty"`
+}
+
+// Append appends r as one line to a batch and returns the longer batch.
+func Append(dst []byte, r *Row) ([]byte, error) {
+	line, err := json.Marshal(wireRow{
+		r.Time.UnixMicro(), r.Trace, r.Conn, r.Gateway, r.Stage, r.Outcome,
+		r.Duration.Microseconds(), r.SinceAccept.Microseconds(), r.ErrorType, r.ErrorDetail,
+		r.Params, r.TokenVia, r.ClientIP, r.ClientPort, r.PeerIP, r.LocalPort,
+		r.Host, r.Scheme, r.Path, r.Method, r.HTTPVersion, r.Status, r.Origin,
+		r.Subprotocol, r.Extensions, r.Headers, r.UserAgent, r.Proxied, r.XFFHops,
+		r.CloseCode, r.CloseBy, r.CloseReason, r.RTT.Microseconds(),
+		r.FramesIn, r.FramesOut, r.BytesIn, r.BytesOut, r.QueuePeak,
+		r.UserHash, r.Rooms, r.Synthetic,
+	})
+	if err != nil {
+		return dst, fmt.Errorf("encode connection row: %w", err)
+	}
+	return append(append(dst, line...), '\n'), nil
+}
+
+// Decode returns the rows of a batch in their order. It returns ErrBatch for
+// what is not one, or is over the bounds.
+func Decode(batch []byte) ([]Row, error) {
+	if len(batch) > MaxBatchBytes {
+		return nil, fmt.Errorf("%w: %d bytes", ErrBatch, len(batch))
+	}
+	var rows []Row
+	for line := range bytes.Lines(batch) {
+		if len(rows) == MaxBatchRows {
+			return nil, fmt.Errorf("%w: too many rows", ErrBatch)
+		}
+		var w wireRow
+		if err := json.Unmarshal(line, &w); err != nil {
+			return nil, fmt.Errorf("%w: row %d: %w", ErrBatch, len(rows), err)
+		}
+		rows = append(rows, w.row())
+	}
+	return rows, nil
+}
+
+func (w *wireRow) row() Row {
+	return Row{
+		time.UnixMicro(w.Time).UTC(), w.Trace, w.Conn, w.Gateway, w.Stage, w.Outcome,
+		micros(w.Duration), micros(w.SinceAccept), w.ErrorType, w.ErrorDetail,
+		w.Params, w.TokenVia, w.ClientIP, w.ClientPort, w.PeerIP, w.LocalPort,
+		w.Host, w.Scheme, w.Path, w.Method, w.HTTPVersion, w.Status, w.Origin,
+		w.Subprotocol, w.Extensions, w.Headers, w.UserAgent, w.Proxied, w.XFFHops,
+		w.CloseCode, w.CloseBy, w.CloseReason, micros(w.RTT),
+		w.FramesIn, w.FramesOut, w.BytesIn, w.BytesOut, w.QueuePeak,
+		w.UserHash, w.Rooms, w.Synthetic,
+	}
+}
+
+func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
+
+// Coarse maps a stage to the four steps of the coarse view: pre_handshake,
+// handshake, connected, disconnected.
+func Coarse(s Stage) string {
+	switch s {
+	case StageAccept, StageTLS, StageRequest:
+		return "pre_handshake"
+	case StageOrigin, StageAuth, StageLimits, StageUpgraded:
+		return "handshake"
+	case StageClosed:
+		return "disconnected"
+	default:
+		return "connected"
+	}
+}
