@@ -23,9 +23,9 @@ export function memoryStore(): Store {
  */
 export function webStore(open: () => Storage): Store {
   const memory = memoryStore()
-  const attempt = <T>(use: (storage: Storage) => T, otherwise: T): T => {
+  const attempt = <T>(work: (storage: Storage) => T, otherwise: T): T => {
     try {
-      return use(open())
+      return work(open())
     } catch {
       return otherwise
     }

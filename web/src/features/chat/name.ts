@@ -22,7 +22,7 @@ export function saveName(store: Store, name: string): void {
 /** Returns the name as the server takes it, or null if it would not. */
 export function cleanName(typed: string): string | null {
   const name = typed.normalize('NFC').trim()
-  const length = [...name].length
+  const length = Array.from(name).length
   // Invisible and reversing characters; \p{C} includes lone surrogates.
   return length === 0 || length > nameLimit || /[\p{Cc}\p{Cf}\p{Cs}]/u.test(name) ? null : name
 }

@@ -27,6 +27,6 @@ export function clock(ts: string): string {
 
 /** Why a text cannot be sent; empty if it can. */
 export function textProblem(text: string): string {
-  const length = [...text].length
+  const length = Array.from(text).length
   return length > textLimit ? `${String(length - textLimit)} characters too long` : ''
 }
