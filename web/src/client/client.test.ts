@@ -134,6 +134,17 @@ describe('a reconnect', () => {
   })
 })
 
+it('asks for a room again that the server could not open yet', () => {
+  const t = setup()
+  t.welcome()
+  t.last().give({ type: 'error', code: 'storage_unavailable', message: '', id: t.last().of('join')[0]?.id })
+  vi.advanceTimersByTime(1_000)
+  expect(t.last().of('join')).toHaveLength(2)
+  t.joined()
+  t.event(6, 5)
+  expect(t.shown().messages).toHaveLength(1)
+})
+
 describe('unsent messages', () => {
   it('are sent again with the same id, in order, as retries', () => {
     const t = setup()

@@ -299,7 +299,17 @@ export class Client {
       return
     }
     if (frame.id !== undefined && frame.id === this.older) this.older = null
+    if (isTemporary(frame.code)) this.joinLater(frame)
     this.notice = frame.message || frame.code
+  }
+
+  // A join that the server could not serve yet is asked again.
+  private joinLater({ id, retry_after_ms }: ErrorFrame): void {
+    const [name] = [...this.joins].find(([, join]) => join !== '' && join === id) ?? []
+    if (name === undefined) return
+    this.o.env.setTimeout(() => {
+      if (this.joins.get(name) === id) this.join(this.room(name), true)
+    }, Math.max(retry_after_ms ?? retryDelay, 100))
   }
 
   private rejoin(): void {
