@@ -1,0 +1,30 @@
+import js from '@eslint/js'
+import hooks from 'eslint-plugin-react-hooks'
+import tseslint from 'typescript-eslint'
+
+// Imports only go app -> features -> shared and client; see CONTRIBUTING.md.
+const forbid = (files, group, message) => ({
+  files,
+  rules: { 'no-restricted-imports': ['error', { patterns: [{ group, message }] }] },
+})
+
+export default tseslint.config(
+  { ignores: ['dist', 'node_modules'] },
+  js.configs.recommended,
+  tseslint.configs.strictTypeChecked,
+  { languageOptions: { parserOptions: { projectService: { allowDefaultProject: ['eslint.config.js'] }, tsconfigRootDir: import.meta.dirname } } },
+  { files: ['**/*.js'], extends: [tseslint.configs.disableTypeChecked] },
+  {
+    files: ['**/*.{ts,tsx}'],
+    plugins: { 'react-hooks': hooks },
+    rules: {
+      'react-hooks/rules-of-hooks': 'error',
+      'react-hooks/exhaustive-deps': 'error',
+      'max-lines': ['error', 400],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+    },
+  },
+  forbid(['src/client/**'], ['react', 'react-dom', '**/app/**', '**/features/**', '**/shared/**'], 'The client is free of frameworks.'),
+  forbid(['src/shared/**'], ['**/app/**', '**/features/**'], 'shared knows no features.'),
+  forbid(['src/features/**'], ['**/app/**', '../../features/**', '../chat/**', '../status/**'], 'Features do not know each other.'),
+)
