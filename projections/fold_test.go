@@ -1,10 +1,16 @@
 package projections
 
 import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"partyline/events"
 	"partyline/events/query"
+	"partyline/events/stream"
 )
 
 // TestFoldIsTheNormativeOne: pages have the bytes that events.Message gives for
@@ -76,4 +82,65 @@ func foldRoom(t *testing.T, l *fakeLog, room string) []byte {
 		b = append(m.Append(b), '\n')
 	}
 	return b
+}
+
+// TestGoldenFolds folds the scenarios that bind every implementation.
+func TestGoldenFolds(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../events/testdata/fold/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no golden files: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			l, want := goldenLog(t, file)
+			m := newModel(t, t.TempDir(), l)
+			start(t, m)
+			applied(t, m, l.last)
+			page, err := m.Messages(t.Context(), query.MessagesRequest{Room: "lobby", Limit: 200})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(page.Messages) != string(want) {
+				t.Errorf("got\n%s\nwant\n%s", page.Messages, want)
+			}
+		})
+	}
+}
+
+// goldenLog reads a scenario: its events as a log, and the folded messages.
+func goldenLog(t *testing.T, file string) (*fakeLog, []byte) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var scenario struct {
+		Events []struct {
+			Room  string
+			Seq   uint64
+			TS    time.Time
+			Event json.RawMessage
+		}
+		Folded json.RawMessage
+	}
+	if err := json.Unmarshal(data, &scenario); err != nil {
+		t.Fatal(err)
+	}
+	l := newFakeLog()
+	for _, e := range scenario.Events {
+		l.events = append(l.events, &stream.Stored{Room: e.Room, Seq: e.Seq, Time: e.TS, Data: compact(t, e.Event)})
+		l.last = e.Seq
+	}
+	return l, compact(t, scenario.Folded)
+}
+
+func compact(t *testing.T, data []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := json.Compact(&b, data); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
