@@ -67,7 +67,7 @@ func (e *engine) refuse(s *slot, a *lifecycle.Attempt, ref *Refusal) {
 	by := time.Now().Add(lingerTime)
 	_ = s.nc.SetWriteDeadline(by)
 	err := WriteRefusal(s.nc, ref)
-	e.shaken(s)
+	e.gate.shaken(&s.ticket)
 	if err == nil {
 		shutdownWrite(s.nc)
 		discardInput(s.nc, by, refuseIn)
@@ -229,7 +229,6 @@ func (e *engine) establish(s *slot, nc net.Conn, in inbox, req *Request, acc *Ac
 	_ = nc.SetDeadline(time.Time{})
 	req.Attempt.Stage(lc.StageUpgraded)
 	c := newConn(e, nc, acc, req.Attempt)
-	e.shaken(s)
 	if !e.opened(s, c) {
 		c.close(goingAway, nil)
 	}

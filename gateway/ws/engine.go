@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -15,12 +16,6 @@ import (
 	"partyline/gateway/lifecycle"
 )
 
-const (
-	maxTurnedAway = 64 // connections beyond the limits that are still told why
-	retryAfter    = 5 * time.Second
-	lingerTime    = time.Second // for the peer to read a refusal
-)
-
 // engine runs each connection on a goroutine of its own. It works on every
 // system and with TLS.
 type engine struct {
@@ -31,24 +26,23 @@ type engine struct {
 	// sweeper while connections are open.
 	clock atomic.Int64
 
+	gate *gate
+
 	// mu guards what follows; it is never held over I/O or a connection's
 	// mutex.
-	mu         sync.Mutex
-	changed    sync.Cond
-	live       map[*slot]struct{}
-	handshakes int // slots that are not open yet
-	turned     int // slots beyond the limits, being told so
-	open       int // slots with an open connection
-	sweeping   bool
-	draining   bool
+	mu       sync.Mutex
+	changed  sync.Cond
+	live     map[*slot]struct{}
+	open     int // slots with an open connection
+	sweeping bool
+	ending   bool // a shutdown has begun
 }
 
 // slot is the place of one socket in an engine, from accept to the end.
 type slot struct {
+	ticket ticket
 	nc     net.Conn // nil while an HTTP server still has it
 	c      *conn    // nil until it is open
-	turned bool
-	shook  bool // no longer counted as handshake
 }
 
 // NewGoroutine makes the portable engine. It starts nothing.
@@ -57,9 +51,13 @@ func NewGoroutine(cfg Config) (Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{cfg: cfg, start: time.Now(), live: make(map[*slot]struct{}), wake: make(chan struct{}, 1)}
+	return newEngine(cfg, newGate(&cfg)), nil
+}
+
+func newEngine(cfg Config, g *gate) *engine {
+	e := &engine{cfg: cfg, gate: g, start: time.Now(), live: make(map[*slot]struct{}), wake: make(chan struct{}, 1)}
 	e.changed.L = &e.mu
-	return e, nil
+	return e
 }
 
 func (e *engine) now() int64 { return e.clock.Load() }
@@ -68,74 +66,41 @@ func (e *engine) now() int64 { return e.clock.Load() }
 func (e *engine) since() int64 { return int64(time.Since(e.start)) }
 
 // Connections implements Engine.
-func (e *engine) Connections() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.open
-}
+func (e *engine) Connections() int { return e.gate.connections() }
 
-// admit gives a slot for a new socket or says why there is none. turnAway asks
-// for a slot to say so.
+// admit gives a slot for a new socket or says why there is none. For a socket
+// beyond the limits there may be one as well, to say so.
 func (e *engine) admit(nc net.Conn) (*slot, *Refusal) {
+	s := &slot{nc: nc}
+	ref := e.gate.enter(&s.ticket, nc != nil)
+	if !s.ticket.inside {
+		return nil, ref
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var ref *Refusal
-	switch {
-	case e.draining:
-		ref = &Refusal{Status: 503, Code: events.CodeDraining, Detail: "the server is shutting down", RetryAfter: retryAfter}
-	case len(e.live)-e.turned >= e.cfg.MaxConnections:
-		ref = &Refusal{Status: 503, Code: events.CodeOverloaded, Detail: "too many connections", RetryAfter: retryAfter}
-	case e.handshakes >= e.cfg.MaxHandshakes:
-		ref = &Refusal{Status: 503, Code: events.CodeOverloaded, Detail: "too many handshakes in progress", RetryAfter: retryAfter}
-	}
-	s := &slot{nc: nc}
-	switch {
-	case ref == nil:
-		e.handshakes++
-	case nc == nil || e.turned >= maxTurnedAway:
-		return nil, ref
-	default:
-		e.turned++
-		s.turned, s.shook = true, true
-	}
 	e.live[s] = struct{}{}
 	return s, ref
-}
-
-// shaken ends the handshake of a slot.
-func (e *engine) shaken(s *slot) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !s.shook {
-		s.shook = true
-		e.handshakes--
-	}
 }
 
 // opened makes a slot an open connection. It returns false when a shutdown was
 // faster; the connection then has to be closed by the caller.
 func (e *engine) opened(s *slot, c *conn) bool {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	s.c = c
 	e.open++
 	if !e.sweeping {
 		e.sweeping = true
 		go e.sweep()
 	}
-	return !e.draining
+	e.mu.Unlock()
+	return e.gate.opened(&s.ticket)
 }
 
 // leave gives a slot back.
 func (e *engine) leave(s *slot) {
+	e.gate.leave(&s.ticket)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !s.shook {
-		e.handshakes--
-	}
-	if s.turned {
-		e.turned--
-	}
 	if s.c != nil {
 		e.open--
 	}
@@ -146,7 +111,7 @@ func (e *engine) leave(s *slot) {
 
 // hurry ends the sweeper of a shutdown that has nothing left. mu is held.
 func (e *engine) hurry() {
-	if e.draining && e.open == 0 {
+	if e.ending && e.open == 0 {
 		select {
 		case e.wake <- struct{}{}:
 		default:
@@ -189,14 +154,24 @@ func (e *engine) Upgrade(w http.ResponseWriter, r *http.Request, attempt *lifecy
 	e.mu.Lock()
 	s.nc = nc
 	e.mu.Unlock()
-	in := newInbox()
-	if n := rw.Reader.Buffered(); n > 0 {
-		early, _ := rw.Reader.Peek(n) // n bytes are there
-		in.release()
-		in.buf = getBuffer(n)
-		in.w = copy(in.buf.b, early)
+	in := buffered(rw.Reader)
+	if in.buf == nil {
+		in = newInbox()
 	}
 	go e.establish(s, nc, in, req, acc)
+}
+
+// buffered gives what an HTTP server has read of a connection already, an empty
+// inbox without a buffer when that is nothing.
+func buffered(br *bufio.Reader) (in inbox) {
+	n := br.Buffered()
+	if n == 0 {
+		return inbox{}
+	}
+	early, _ := br.Peek(n) // n bytes are there
+	in.buf = getBuffer(n)
+	in.w = copy(in.buf.b, early)
+	return in
 }
 
 func refuseHTTP(w http.ResponseWriter, attempt *lifecycle.Attempt, ref *Refusal) {
@@ -206,8 +181,15 @@ func refuseHTTP(w http.ResponseWriter, attempt *lifecycle.Attempt, ref *Refusal)
 
 // Shutdown implements Engine.
 func (e *engine) Shutdown(ctx context.Context) error {
+	e.beginShutdown()
+	return e.awaitShutdown(ctx)
+}
+
+// beginShutdown lets nothing in and closes what is open.
+func (e *engine) beginShutdown() {
+	e.gate.drain()
 	e.mu.Lock()
-	e.draining = true
+	e.ending = true
 	open := make([]*conn, 0, e.open)
 	for s := range e.live {
 		if s.c != nil {
@@ -218,6 +200,10 @@ func (e *engine) Shutdown(ctx context.Context) error {
 	for _, c := range open {
 		c.close(goingAway, nil)
 	}
+}
+
+// awaitShutdown waits for the end of everything; after ctx it is cut.
+func (e *engine) awaitShutdown(ctx context.Context) error {
 	// After ctx everything left is cut; then the wait is short.
 	stop := context.AfterFunc(ctx, e.cut)
 	defer stop()

