@@ -1,7 +1,6 @@
 package ws
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"partyline/events"
-	lc "partyline/events/lifecycle"
 	"partyline/gateway/lifecycle"
 )
 
@@ -36,13 +33,14 @@ type engine struct {
 	open     int // slots with an open connection
 	sweeping bool
 	ending   bool // a shutdown has begun
+	severed  bool // its time is over
 }
 
 // slot is the place of one socket in an engine, from accept to the end.
 type slot struct {
 	ticket ticket
-	nc     net.Conn // nil while an HTTP server still has it
-	c      *conn    // nil until it is open
+	nc     net.Conn
+	c      *conn // nil until it is open
 }
 
 // NewGoroutine makes the portable engine. It starts nothing.
@@ -71,15 +69,12 @@ func (e *engine) Connections() int { return e.gate.connections() }
 // admit gives a slot for a new socket or says why there is none. For a socket
 // beyond the limits there may be one as well, to say so.
 func (e *engine) admit(nc net.Conn) (*slot, *Refusal) {
-	s := &slot{nc: nc}
-	ref := e.gate.enter(&s.ticket, nc != nil)
-	if !s.ticket.inside {
+	var t ticket
+	ref := e.gate.enter(&t, true)
+	if !t.inside {
 		return nil, ref
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.live[s] = struct{}{}
-	return s, ref
+	return e.adopt(nc, t), ref
 }
 
 // opened makes a slot an open connection. It returns false when a shutdown was
@@ -98,15 +93,14 @@ func (e *engine) opened(s *slot, c *conn) bool {
 
 // leave gives a slot back.
 func (e *engine) leave(s *slot) {
-	e.gate.leave(&s.ticket)
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	if s.c != nil {
 		e.open--
 	}
 	delete(e.live, s)
 	e.hurry()
-	e.changed.Broadcast()
+	e.mu.Unlock()
+	e.gate.leave(&s.ticket)
 }
 
 // hurry ends the sweeper of a shutdown that has nothing left. mu is held.
@@ -119,64 +113,32 @@ func (e *engine) hurry() {
 	}
 }
 
+// adopt gives a slot to a connection that has entered the gate already.
+func (e *engine) adopt(nc net.Conn, t ticket) *slot {
+	s := &slot{ticket: t, nc: nc}
+	e.mu.Lock()
+	e.live[s] = struct{}{}
+	severed := e.severed
+	e.mu.Unlock()
+	if severed {
+		sever(nc)
+	}
+	return s
+}
+
 // Upgrade implements Engine.
 func (e *engine) Upgrade(w http.ResponseWriter, r *http.Request, attempt *lifecycle.Attempt) {
-	req := FromHTTP(r)
-	req.Attempt = attempt
-	s, ref := e.admit(nil)
-	if ref != nil {
-		req.describe()
-		attempt.Refuse(lc.StageLimits, ref.Status, ref.Code, ref.Detail)
-		refuseHTTP(w, attempt, ref)
-		return
+	var t ticket
+	if h := e.cfg.takeOver(e.gate, &t, w, r, attempt); h != nil {
+		e.upgrade(t, h)
 	}
-	taken := false
-	defer func() { // also when the handler panics, which the HTTP server survives
-		if !taken {
-			e.leave(s)
-		}
-	}()
-	acc, ref := e.decide(r.Context(), req, nil)
-	if ref != nil {
-		refuseHTTP(w, attempt, ref)
-		return
-	}
-	nc, rw, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		acc.abandon()
-		e.cfg.Logger.ErrorContext(r.Context(), "hijack", "error", err)
-		ref := &Refusal{Status: 500, Code: events.CodeInternal, Detail: "the connection cannot be taken over"}
-		attempt.Refuse(lc.StageUpgraded, ref.Status, ref.Code, ref.Detail)
-		refuseHTTP(w, attempt, ref)
-		return
-	}
-	taken = true
-	e.mu.Lock()
-	s.nc = nc
-	e.mu.Unlock()
-	in := buffered(rw.Reader)
-	if in.buf == nil {
-		in = newInbox()
-	}
-	go e.establish(s, nc, in, req, acc)
 }
 
-// buffered gives what an HTTP server has read of a connection already, an empty
-// inbox without a buffer when that is nothing.
-func buffered(br *bufio.Reader) (in inbox) {
-	n := br.Buffered()
-	if n == 0 {
-		return inbox{}
+func (e *engine) upgrade(t ticket, h *hijacked) {
+	if h.in.buf == nil {
+		h.in = newInbox()
 	}
-	early, _ := br.Peek(n) // n bytes are there
-	in.buf = getBuffer(n)
-	in.w = copy(in.buf.b, early)
-	return in
-}
-
-func refuseHTTP(w http.ResponseWriter, attempt *lifecycle.Attempt, ref *Refusal) {
-	WriteRefusalHTTP(w, ref)
-	attempt.Close(0, string(ByServer), "refused")
+	go e.establish(e.adopt(h.nc, t), h.nc, h.in, h.req, h.acc)
 }
 
 // Shutdown implements Engine.
@@ -207,10 +169,11 @@ func (e *engine) awaitShutdown(ctx context.Context) error {
 	// After ctx everything left is cut; then the wait is short.
 	stop := context.AfterFunc(ctx, e.cut)
 	defer stop()
+	e.gate.wait()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.hurry()
-	for len(e.live) > 0 || e.sweeping {
+	for e.sweeping {
 		e.changed.Wait()
 	}
 	if err := ctx.Err(); err != nil {
@@ -219,21 +182,23 @@ func (e *engine) awaitShutdown(ctx context.Context) error {
 	return nil
 }
 
-// cut closes every socket. The slot of a connection that an HTTP server still
-// has ends by itself.
+// cut closes every socket.
 func (e *engine) cut() {
 	e.mu.Lock()
+	e.severed = true
 	var left []net.Conn
 	for s := range e.live {
-		if s.nc != nil {
-			left = append(left, s.nc)
-		}
+		left = append(left, s.nc)
 	}
 	e.mu.Unlock()
 	for _, nc := range left {
-		abort(nc)
-		bareConn(nc).Close() // a TLS farewell could wait
+		sever(nc)
 	}
+}
+
+func sever(nc net.Conn) {
+	abort(nc)
+	bareConn(nc).Close() // a TLS farewell could wait
 }
 
 // Serve implements Engine.

@@ -19,6 +19,7 @@ type gate struct {
 	maxConnections, maxHandshakes int
 
 	mu         sync.Mutex // guards what follows; held over nothing else
+	empty      sync.Cond  // no socket is left
 	sockets    int
 	handshakes int // of them not open yet
 	turned     int // of them beyond the limits, being told so
@@ -27,7 +28,9 @@ type gate struct {
 }
 
 func newGate(cfg *Config) *gate {
-	return &gate{maxConnections: cfg.MaxConnections, maxHandshakes: cfg.MaxHandshakes}
+	g := &gate{maxConnections: cfg.MaxConnections, maxHandshakes: cfg.MaxHandshakes}
+	g.empty.L = &g.mu
+	return g
 }
 
 // ticket is what a gate knows about one socket. Its mutex guards it.
@@ -102,6 +105,9 @@ func (g *gate) leave(t *ticket) {
 	}
 	g.sockets--
 	*t = ticket{shook: true}
+	if g.sockets == 0 {
+		g.empty.Broadcast()
+	}
 }
 
 // drain lets nothing in any more.
@@ -109,6 +115,15 @@ func (g *gate) drain() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.draining = true
+}
+
+// wait waits until no socket is left.
+func (g *gate) wait() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.sockets > 0 {
+		g.empty.Wait()
+	}
 }
 
 func (g *gate) connections() int {
