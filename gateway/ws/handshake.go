@@ -58,7 +58,7 @@ func (acc *Acceptance) abandon() {
 
 // answer writes the 101. The request was checked already, more strictly and more
 // tolerantly than gobwas does; it is shown a request that says the same.
-func answer(nc net.Conn, req *Request, subprotocol string) error {
+func answer(to io.Writer, req *Request, subprotocol string) error {
 	b := getBuffer(512)
 	defer putBuffer(b)
 	head := append(b.b[:0], "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
@@ -73,7 +73,7 @@ func answer(nc net.Conn, req *Request, subprotocol string) error {
 		ReadBufferSize: 512, WriteBufferSize: 512,
 		ProtocolCustom: func(offer []byte) (string, bool) { return string(offer), true },
 	}
-	_, err := upgrader.Upgrade(&replay{Writer: nc, head: head})
+	_, err := upgrader.Upgrade(&replay{Writer: to, head: head})
 	return err
 }
 
