@@ -118,7 +118,7 @@ func (e *epoll) join(c *econn) bool {
 	c.gen = e.generation()
 	c.by += l.clock.Load()
 	l.conns.Add(1)
-	e.acquired()
+	severed := e.acquired()
 	if !e.table.put(c.fd, c) {
 		e.cfg.Logger.ErrorContext(c.hs.ctx, "descriptor out of range", "fd", c.fd)
 		l.teardown(c)
@@ -130,6 +130,9 @@ func (e *epoll) join(c *econn) bool {
 		e.cfg.Logger.ErrorContext(c.hs.ctx, "watch socket", "error", err)
 		c.lose()
 		return false
+	}
+	if severed {
+		c.cut()
 	}
 	return true
 }

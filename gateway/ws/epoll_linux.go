@@ -32,7 +32,8 @@ type epoll struct {
 	loops   []*loop    // set while users is not 0
 	users   int        // sockets, listeners, and one until Shutdown
 	based   bool       // the last of them is counted
-	severed bool       // a shutdown's time is over
+	stopped bool       // Shutdown was called
+	severed bool       // its time is over
 }
 
 // NewEpoll makes the event-loop engine of Linux. It starts nothing. See doc.go
@@ -67,8 +68,10 @@ func (e *epoll) acquire() error {
 		if err := e.startLoops(); err != nil {
 			return err
 		}
-		e.based = true
-		e.users = 1
+		if !e.stopped {
+			e.based = true
+			e.users = 1
+		}
 	}
 	e.users++
 	return nil
@@ -87,18 +90,20 @@ func (e *epoll) startLoops() error {
 		}
 		loops = append(loops, l)
 	}
+	e.loops = loops
 	for _, l := range loops {
 		go l.run()
 	}
-	e.loops = loops
 	return nil
 }
 
 // acquired is acquire for somebody who holds one already.
-func (e *epoll) acquired() {
+// severed says that a shutdown has cut everything already.
+func (e *epoll) acquired() (severed bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.users++
+	return e.severed
 }
 
 // release gives back what acquire gave. After the last of them the loops end; it
@@ -254,7 +259,7 @@ func (e *epoll) Shutdown(ctx context.Context) error {
 	err := e.other.awaitShutdown(ctx)
 	e.mu.Lock()
 	based := e.based
-	e.based = false
+	e.based, e.stopped = false, true
 	e.mu.Unlock()
 	if based {
 		e.releaseAndWait()
