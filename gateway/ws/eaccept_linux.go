@@ -124,9 +124,12 @@ func (e *epoll) join(c *econn) bool {
 		l.teardown(c)
 		return false
 	}
+	c.mu.Lock() // what was set up is seen by who comes through the kernel
 	l.arm(c, c.by)
 	events := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET, Fd: c.fd, Pad: c.gen}
-	if err := unix.EpollCtl(l.epfd, unix.EPOLL_CTL_ADD, int(c.fd), &events); err != nil {
+	err := unix.EpollCtl(l.epfd, unix.EPOLL_CTL_ADD, int(c.fd), &events)
+	c.mu.Unlock()
+	if err != nil {
 		e.cfg.Logger.ErrorContext(c.hs.ctx, "watch socket", "error", err)
 		c.lose()
 		return false
