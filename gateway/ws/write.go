@@ -49,14 +49,13 @@ func (c *conn) brokeOff() {
 // writeLoop is the writer goroutine: it writes until nothing waits.
 func (c *conn) writeLoop() {
 	b, _ := batches.Get().(*batch)
-	for c.take(b) {
+	more, fin := c.take(b)
+	for more {
 		err := c.flush(b)
 		c.settleBatch(b, err)
+		more, fin = c.take(b)
 	}
 	batches.Put(b)
-	c.mu.Lock()
-	fin := c.out.writing // take left the end to us
-	c.mu.Unlock()
 	if fin {
 		shutdownWrite(c.nc)
 		c.mu.Lock()
@@ -68,18 +67,19 @@ func (c *conn) writeLoop() {
 
 // take moves waiting frames into the batch. When nothing waits, the writer is
 // done, but for a FIN that is to be sent: after finish asked for it nothing is
-// queued any more.
-func (c *conn) take(b *batch) bool {
+// queued any more. Without fin another writer may have begun when it returns.
+func (c *conn) take(b *batch) (more, fin bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := &c.out
 	if len(o.queue) == 0 || c.broken {
-		if !c.fin || c.broken {
-			o.writing = false
-			_ = c.nc.SetWriteDeadline(time.Time{})
-			c.changed.Broadcast()
+		if c.fin && !c.broken {
+			return false, true
 		}
-		return false
+		o.writing = false
+		_ = c.nc.SetWriteDeadline(time.Time{})
+		c.changed.Broadcast()
+		return false, false
 	}
 	b.n, b.bytes = 0, 0
 	for _, f := range o.queue {
@@ -100,7 +100,7 @@ func (c *conn) take(b *batch) bool {
 		deadline = time.Now().Add(c.eng.cfg.WriteStall)
 	}
 	_ = c.nc.SetWriteDeadline(deadline)
-	return true
+	return true, false
 }
 
 // flush writes the batch, waiting for the socket as long as the deadline says.
