@@ -156,7 +156,8 @@ func (e *engine) establish(s *slot, nc net.Conn, in inbox, req *Request, acc *Ac
 			_ = tcp.SetKeepAlive(false)
 		}
 	}
-	if err := answer(nc, req, acc.Subprotocol); err != nil {
+	deflate := e.cfg.extension(req)
+	if err := answer(nc, req, acc.Subprotocol, deflate); err != nil {
 		in.release()
 		acc.abandon()
 		req.Attempt.Fail(lc.StageUpgraded, events.CodeBadRequest, "closed before the answer was written")
@@ -167,6 +168,7 @@ func (e *engine) establish(s *slot, nc net.Conn, in inbox, req *Request, acc *Ac
 	_ = nc.SetDeadline(time.Time{})
 	req.Attempt.Stage(lc.StageUpgraded)
 	c := newConn(e, nc, acc, req.Attempt)
+	c.compress(deflate)
 	if !e.opened(s, c) {
 		c.close(goingAway, nil)
 	}

@@ -33,6 +33,9 @@ type Config struct {
 
 	Loops int // event loops of NewEpoll; default: one for each processor
 
+	// Compression accepts permessage-deflate (RFC 7692) where it is offered.
+	Compression bool
+
 	MaxMessageBytes int           // default of Options; 64 KiB
 	MaxQueueBytes   int           // default of Options; 1 MiB
 	Heartbeat       time.Duration // default of Options; 25 s

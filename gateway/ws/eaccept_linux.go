@@ -256,7 +256,8 @@ func (c *econn) establish(req *Request, acc *Acceptance) {
 		_ = unix.SetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE, 0)
 	}
 	var response bytes.Buffer
-	err := answer(&response, req, acc.Subprotocol)
+	deflate := e.cfg.extension(req)
+	err := answer(&response, req, acc.Subprotocol, deflate)
 	if err == nil {
 		var n int
 		if n, err = c.try(response.Bytes()); n < response.Len() && err == nil {
@@ -274,6 +275,7 @@ func (c *econn) establish(req *Request, acc *Acceptance) {
 	c.mu.Lock()
 	c.by = 0
 	c.init(c, c.clock, e.start, &e.cfg, acc, a)
+	c.compress(deflate)
 	c.mu.Unlock()
 	c.linked.Store(true)
 	if !e.gate.opened(&c.ticket) {

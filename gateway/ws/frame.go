@@ -20,10 +20,13 @@ type Frame struct {
 	buf  *buffer
 	head int // length of the header
 	end  int // header and payload
+	// joined says that it is several frames in one buffer, see Join.
+	joined bool
+	pack   packing
 }
 
 //nolint:gochecknoglobals // frames are made by functions, before any engine is known
-var frames = sync.Pool{New: func() any { return new(Frame) }}
+var framePool = sync.Pool{New: func() any { return new(Frame) }}
 
 // NewText makes a frame from a text payload, which it copies. The caller holds
 // one reference.
@@ -34,7 +37,7 @@ func NewText(payload []byte) *Frame { return newFrame(ws.OpText, payload) }
 func NewBinary(payload []byte) *Frame { return newFrame(ws.OpBinary, payload) }
 
 func newFrame(op ws.OpCode, payload []byte) *Frame {
-	f, _ := frames.Get().(*Frame)
+	f, _ := framePool.Get().(*Frame)
 	f.buf = getBuffer(maxServerHead + len(payload))
 	f.set(op, payload)
 	f.refs.Store(1)
@@ -79,9 +82,13 @@ func newClose(code int, reason string) *Frame {
 func (f *Frame) Release() {
 	switch n := f.refs.Add(-1); {
 	case n == 0:
+		if f.pack.frame != nil {
+			f.pack.frame.Release()
+		}
+		f.pack.frame, f.pack.tried, f.joined = nil, false, false
 		putBuffer(f.buf)
 		f.buf = nil
-		frames.Put(f)
+		framePool.Put(f)
 	case n < 0:
 		panic("ws: frame released more often than retained")
 	}
@@ -93,8 +100,24 @@ func (f *Frame) Retain() *Frame {
 	return f
 }
 
-// packed is the form of the frame for a connection with compression.
-func (f *Frame) packed(window int) *Frame { return f }
+// Join makes one frame from several, to be sent in their order with one write to
+// each receiver: for who has a number of frames for many connections at once. It
+// copies them; they leave as they are, uncompressed. It has no payload of its own.
+// The caller holds one reference.
+func Join(frames ...*Frame) *Frame {
+	size := 0
+	for _, f := range frames {
+		size += f.size()
+	}
+	j, _ := framePool.Get().(*Frame)
+	j.buf = getBuffer(size)
+	j.joined, j.head, j.end = true, 0, 0
+	for _, f := range frames {
+		j.end += copy(j.buf.b[j.end:], f.bytes())
+	}
+	j.refs.Store(1)
+	return j
+}
 
 // Payload is the frame's payload, to be read only while a reference is held.
 func (f *Frame) Payload() []byte { return f.buf.b[f.head:f.end] }

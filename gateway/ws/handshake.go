@@ -56,9 +56,17 @@ func (acc *Acceptance) abandon() {
 	}
 }
 
+// extension is the compression of a connection, nil for none.
+func (c *Config) extension(req *Request) *deflateOffer {
+	if !c.Compression {
+		return nil
+	}
+	return negotiate(req)
+}
+
 // answer writes the 101. The request was checked already, more strictly and more
 // tolerantly than gobwas does; it is shown a request that says the same.
-func answer(to io.Writer, req *Request, subprotocol string) error {
+func answer(to io.Writer, req *Request, subprotocol string, deflate *deflateOffer) error {
 	b := getBuffer(512)
 	defer putBuffer(b)
 	head := append(b.b[:0], "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
@@ -72,6 +80,9 @@ func answer(to io.Writer, req *Request, subprotocol string) error {
 	upgrader := ws.Upgrader{
 		ReadBufferSize: 512, WriteBufferSize: 512,
 		ProtocolCustom: func(offer []byte) (string, bool) { return string(offer), true },
+	}
+	if deflate != nil {
+		upgrader.Header = ws.HandshakeHeaderString("Sec-WebSocket-Extensions: " + deflate.answer + "\r\n")
 	}
 	_, err := upgrader.Upgrade(&replay{Writer: to, head: head})
 	return err

@@ -74,6 +74,13 @@ func (c *link) init(w wire, clock *atomic.Int64, start time.Time, cfg *Config, a
 	c.lastSent.Store(c.opened)
 }
 
+// compress turns compression on for both directions, before anything is sent.
+func (c *link) compress(d *deflateOffer) {
+	if d != nil {
+		c.window, c.rd.deflate = d.window, true
+	}
+}
+
 // Attempt implements Conn.
 func (c *link) Attempt() *lifecycle.Attempt { return c.attempt }
 
