@@ -14,7 +14,7 @@ import (
 
 // Rule is the kind of rule that decided about an Origin (wire contract, detail
 // 8). It never names a configured pattern.
-type Rule string
+type Rule = string
 
 // The rules.
 const (
@@ -144,14 +144,10 @@ func (p *Policy) Origin(origin, host string) (Rule, bool) {
 	if o.name == name && (o.port == port || slices.Contains(p.ports, o.realPort())) {
 		return RuleSameHost, true
 	}
-	return RuleListed.orNone(p.any || p.lists(o))
-}
-
-func (r Rule) orNone(ok bool) (Rule, bool) {
-	if !ok {
-		return RuleNone, false
+	if p.any || p.lists(o) {
+		return RuleListed, true
 	}
-	return r, true
+	return RuleNone, false
 }
 
 func (p *Policy) lists(o origin) bool {
