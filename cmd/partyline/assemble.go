@@ -172,7 +172,7 @@ func (s *server) newAPI(p *parts, l *stream.Log, policy *admission.Policy, backe
 	return api.New(cfg, deps)
 }
 
-var errNotReady = errors.New("the server is starting") //nolint:gochecknoglobals // a constant error
+var errNotReady = errors.New("the server is starting")
 
 // loopbackOnly reports whether the web port is reachable from this machine
 // alone.

@@ -104,7 +104,7 @@ func (s *server) run(ctx context.Context) error {
 	parts, err := s.assemble(ctx, g)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // stopped before it was ready
+			return nil // stopped before it was ready
 		}
 		return err
 	}

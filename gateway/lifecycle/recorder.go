@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -100,7 +101,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 // flush publishes everything that waits, in batches of at most flushBytes.
 func (r *Recorder) flush(ctx context.Context, batches *uint64) {
 	r.mu.Lock()
-	rows := append(r.closing, r.normal...)
+	rows := slices.Concat(r.closing, r.normal)
 	dropped := r.dropped
 	r.closing, r.normal, r.dropped = nil, nil, 0
 	r.mu.Unlock()
