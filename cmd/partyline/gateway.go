@@ -29,7 +29,6 @@ type gatewayParts struct {
 	log       *stream.Log
 	publisher *stream.Publisher
 	feed      *stream.Feed
-	query     query.Backend
 	hub       *hub.Hub
 	recorder  *lifecycle.Recorder
 	admission *admission.Admission
@@ -37,8 +36,8 @@ type gatewayParts struct {
 }
 
 // newGateway makes the components on a connection to the log; it starts nothing.
-func newGateway(c config.Config, version string, nc *nats.Conn, l *stream.Log, policy *admission.Policy, log *slog.Logger) (*gatewayParts, error) {
-	g := &gatewayParts{name: incarnation(), log: l, query: query.NewClient(nc, 0)}
+func newGateway(c config.Config, version string, nc *nats.Conn, l *stream.Log, models query.Backend, policy *admission.Policy, log *slog.Logger) (*gatewayParts, error) {
+	g := &gatewayParts{name: incarnation(), log: l}
 	var err error
 	if g.publisher, err = stream.NewPublisher(l, stream.PublisherConfig{Logger: log}); err != nil {
 		return nil, err
@@ -52,15 +51,19 @@ func newGateway(c config.Config, version string, nc *nats.Conn, l *stream.Log, p
 		SendsPerSecond: float64(c.SendsPerSecond),
 		MaxReplay:      unlimited(c.MaxReplay), PresenceNames: unlimited(c.PresenceNames),
 		PresenceGrace: atOnce(c.PresenceGrace), DrainFor: atOnce(c.Drain),
-	}, hub.Deps{Log: l, Publisher: g.publisher, Feed: g.feed, Query: g.query, NATS: nc})
+	}, hub.Deps{Log: l, Publisher: g.publisher, Feed: g.feed, Query: models, NATS: nc})
 	if err != nil {
 		return nil, err
 	}
 	g.recorder = lifecycle.New(lifecycle.Config{
 		Gateway: g.name, IPPrivacy: c.IPPrivacy, HashKey: l.Secret,
 	}, l.StoreConn, log)
+	proxies, err := admission.ParseProxies(c.TrustedProxies)
+	if err != nil {
+		return nil, usageError{err}
+	}
 	g.admission, err = admission.New(admission.Config{
-		Policy: policy, ConnectsPerSecond: c.ConnectsPerSecond,
+		Policy: policy, ConnectsPerSecond: c.ConnectsPerSecond, Proxies: proxies,
 		Options: ws.Options{SlowFrame: g.hub.SlowFrame}, Logger: log,
 	}, l.Secret, g.hub, ws.NewEcho(c.EchoLimits == "on"))
 	if err != nil {
