@@ -180,7 +180,7 @@ func (s *server) newAPI(p *parts, l *stream.Log, policy *admission.Policy) (http
 	if p.gateway != nil {
 		cfg.Gateway = p.gateway.name
 		deps.Hub, deps.Connections = p.gateway.hub, p.gateway.engine.Connections
-		deps.WebSocket = p.gateway
+		deps.WebSocket, deps.Traces = p.gateway, p.gateway.traces
 		if files, ok := web.Files(); ok {
 			deps.UI = files
 		}

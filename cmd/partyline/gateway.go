@@ -31,6 +31,7 @@ type gatewayParts struct {
 	feed      *stream.Feed
 	hub       *hub.Hub
 	recorder  *lifecycle.Recorder
+	traces    *lifecycle.Traces
 	admission *admission.Admission
 	engine    ws.Engine
 }
@@ -58,6 +59,10 @@ func newGateway(c config.Config, version string, nc *nats.Conn, l *stream.Log, m
 	g.recorder = lifecycle.New(lifecycle.Config{
 		Gateway: g.name, IPPrivacy: c.IPPrivacy, HashKey: l.Secret,
 	}, l.StoreConn, log)
+	g.traces, err = lifecycle.NewTraces(lifecycle.TracesConfig{Gateway: g.name, Peers: g.hub.Peers, Logger: log}, g.recorder, nc)
+	if err != nil {
+		return nil, err
+	}
 	proxies, err := admission.ParseProxies(c.TrustedProxies)
 	if err != nil {
 		return nil, usageError{err}
@@ -94,6 +99,7 @@ func (g *gatewayParts) start(run *group) {
 	run.start(s, "publisher", g.publisher.Run)
 	run.start(s, "feed", g.feed.Run)
 	run.start(s, "telemetry", g.recorder.Run)
+	run.start(s, "traces", g.traces.Run)
 	run.start(run.stage(), "hub", g.hub.Run)
 }
 
