@@ -14,6 +14,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 
+	"partyline/events"
 	"partyline/events/query"
 	"partyline/events/stream"
 	"partyline/gateway/hub"
@@ -78,8 +79,10 @@ type Deps struct {
 	Query  query.Backend // required
 	Log    Log           // required
 	Policy Policy        // required
-	Hub    Hub           // required
-	Traces Traces        // required
+	// Hub and Traces are those of this process's gateway; nil: it has none, and
+	// what needs them is refused.
+	Hub    Hub
+	Traces Traces
 
 	// WebSocket gets every request under /ws/ and answers it alone: policy,
 	// recording and refusals are its own. nil: such paths are not found.
@@ -88,13 +91,16 @@ type Deps struct {
 	// files must not change.
 	UI fs.FS
 
-	Connections func() int  // open WebSocket connections; required
+	Connections func() int  // open WebSocket connections; nil: none
 	Draining    func() bool // nil: never
 	// Ready adds a reason not to be ready, besides draining and storage; it is
 	// told to whoever asks. nil: none.
 	Ready func() error
 	// Analytics describes the store of statistics; nil: it is off.
 	Analytics func() Analytics
+	// Admin are further calls by path: POST, with the admin token, and without
+	// the usual time limits, for upkeep that takes long. nil: none.
+	Admin map[string]http.HandlerFunc
 	// Metrics adds metrics of other parts; nil: none.
 	Metrics func(*Metrics)
 }
@@ -156,7 +162,7 @@ func newAPI(cfg Config, deps Deps) (*api, error) {
 	switch {
 	case cfg.AdminToken == "":
 		return nil, errors.New("api: AdminToken is empty")
-	case deps.Query == nil || deps.Log == nil || deps.Policy == nil || deps.Hub == nil || deps.Traces == nil || deps.Connections == nil:
+	case deps.Query == nil || deps.Log == nil || deps.Policy == nil:
 		return nil, errors.New("api: a dependency is missing")
 	}
 	if cfg.Logger == nil {
@@ -170,6 +176,15 @@ func newAPI(cfg Config, deps Deps) (*api, error) {
 	}
 	if cfg.Started.IsZero() {
 		cfg.Started = time.Now()
+	}
+	if deps.Hub == nil {
+		deps.Hub = noGateway{}
+	}
+	if deps.Traces == nil {
+		deps.Traces = noGateway{}
+	}
+	if deps.Connections == nil {
+		deps.Connections = func() int { return 0 }
 	}
 	if deps.Draining == nil {
 		deps.Draining = func() bool { return false }
@@ -188,6 +203,17 @@ func newAPI(cfg Config, deps Deps) (*api, error) {
 		slots: newSlots(),
 	}, nil
 }
+
+// noGateway stands for the gateway of a process that has none.
+type noGateway struct{}
+
+func (noGateway) Stats() hub.Stats { return hub.Stats{} }
+
+func (noGateway) Send(context.Context, hub.SendRequest) (hub.SendResult, error) {
+	return hub.SendResult{}, events.Errorf(events.CodeStorageUnavailable, "this process is no gateway")
+}
+
+func (noGateway) Find(context.Context, string) lifecycle.Found { return lifecycle.Found{} }
 
 // peer is the address of the connection's other end.
 func peer(r *http.Request) netip.Addr {
@@ -225,6 +251,9 @@ func (a *api) router() chi.Router {
 		a.both(r, "/api/v1/rooms/{room}/messages", a.getMessages)
 		a.both(r, "/api/v1/rooms/{room}/events", a.getEvents)
 		r.Post("/api/v1/rooms/{room}/messages", a.handle(a.postMessage))
+		for path, h := range a.deps.Admin {
+			r.Post(path, a.handle(a.upkeep(h)))
+		}
 	})
 	return r
 }

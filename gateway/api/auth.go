@@ -51,3 +51,18 @@ func (a *api) needAdmin(r *http.Request) error {
 		detail: "this needs the admin token, as Authorization: Bearer; the server keeps it in admin.token of its data directory",
 	}
 }
+
+// upkeep lets the admin make a call that may take long.
+func (a *api) upkeep(h http.HandlerFunc) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := a.needAdmin(r); err != nil {
+			return err
+		}
+		rc := http.NewResponseController(w)
+		// Servers that cannot do it have no deadlines.
+		_ = rc.SetWriteDeadline(time.Time{})
+		_ = rc.SetReadDeadline(time.Time{})
+		h(w, r)
+		return nil
+	}
+}

@@ -3,7 +3,6 @@ package lifecycle
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"log/slog"
 	"net/netip"
@@ -29,9 +28,10 @@ type Config struct {
 	Gateway   string // incarnation: unique for each start of a gateway; one subject token
 	IPPrivacy string // "off", "hash"; anything else truncates to /24 and /48
 	// HashKey is the deployment's secret, from which the daily key of "hash" and
-	// that of the owners of traces are derived. Without one, gateways cannot
-	// tell that an address used a trace at two of them.
-	HashKey []byte
+	// that of the owners of traces are derived; it may return nil at first.
+	// Without one, gateways cannot tell that an address used a trace at two of
+	// them.
+	HashKey func() []byte
 }
 
 // Recorder makes attempts and publishes their stages. Safe for concurrent use.
@@ -52,11 +52,10 @@ type Recorder struct {
 // New returns a Recorder that publishes through publish. Run must be called
 // for anything to be published.
 func New(cfg Config, publish Publish, log *slog.Logger) *Recorder {
-	key := cfg.HashKey
-	if len(key) == 0 {
-		key = []byte(rand.Text())
+	if cfg.HashKey == nil {
+		cfg.HashKey = func() []byte { return nil }
 	}
-	return &Recorder{cfg: cfg, publish: publish, log: log, wake: make(chan struct{}, 1), mem: newMemory(key)}
+	return &Recorder{cfg: cfg, publish: publish, log: log, wake: make(chan struct{}, 1), mem: newMemory(cfg.HashKey)}
 }
 
 // Stats are figures of a Recorder.
@@ -199,7 +198,7 @@ func (r *Recorder) mask(ip netip.Addr) netip.Addr {
 		return ip
 	}
 	if r.cfg.IPPrivacy == "hash" {
-		day := hmac.New(sha256.New, r.cfg.HashKey)
+		day := hmac.New(sha256.New, r.cfg.HashKey())
 		day.Write([]byte(time.Now().UTC().Format(time.DateOnly)))
 		sum := hmac.New(sha256.New, day.Sum(nil))
 		sum.Write(ip.AsSlice())
