@@ -3,11 +3,9 @@ package lifecycle
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"log/slog"
 	"net/netip"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -29,10 +27,10 @@ type Publish func(ctx context.Context, subject, msgID string, batch []byte) erro
 type Config struct {
 	Gateway   string // incarnation: unique for each start of a gateway; one subject token
 	IPPrivacy string // "off", "hash"; anything else truncates to /24 and /48
-	// HashKey returns the deployment's secret, from which the daily key of "hash"
-	// and that of the owners of traces are derived; nil while it is not known.
-	// Without the function, gateways cannot tell that an address used a trace at
-	// two of them.
+	// HashKey is the deployment's secret, from which the daily key of "hash" and
+	// that of the owners of traces are derived; it may return nil at first.
+	// Without one, gateways cannot tell that an address used a trace at two of
+	// them.
 	HashKey func() []byte
 }
 
@@ -55,8 +53,7 @@ type Recorder struct {
 // for anything to be published.
 func New(cfg Config, publish Publish, log *slog.Logger) *Recorder {
 	if cfg.HashKey == nil {
-		key := []byte(rand.Text())
-		cfg.HashKey = func() []byte { return key }
+		cfg.HashKey = func() []byte { return nil }
 	}
 	return &Recorder{cfg: cfg, publish: publish, log: log, wake: make(chan struct{}, 1), mem: newMemory(cfg.HashKey)}
 }
@@ -134,7 +131,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 // with the next flush.
 func (r *Recorder) flush(ctx context.Context, batches *uint64) {
 	r.mu.Lock()
-	rows := slices.Concat(r.closing, r.normal)
+	rows := append(r.closing, r.normal...)
 	dropped := r.dropped
 	r.closing, r.normal, r.dropped = nil, nil, 0
 	r.mu.Unlock()
