@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -131,7 +132,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 // with the next flush.
 func (r *Recorder) flush(ctx context.Context, batches *uint64) {
 	r.mu.Lock()
-	rows := append(r.closing, r.normal...)
+	rows := slices.Concat(r.closing, r.normal)
 	dropped := r.dropped
 	r.closing, r.normal, r.dropped = nil, nil, 0
 	r.mu.Unlock()
