@@ -51,11 +51,7 @@ export function duration(seconds: number): string {
 /** Counts code points, as the server does. */
 export function codePoints(text: string): number {
   let n = 0
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i)
-    if (unit >= 0xd800 && unit < 0xdc00 && i + 1 < text.length) i++
-    n++
-  }
+  for (const _ of text) n++
   return n
 }
 
