@@ -22,14 +22,17 @@ export interface RowProps {
   line: number | null
   /** By the server's clock. */
   today: number
+  /** The tab key gets here. */
   active: boolean
+  /** The pointer or the focus is here: its tools are shown. */
+  shown: boolean
   editing: boolean
   actions: RowActions
 }
 
 /** One stored message, with the day or the line of new messages above it. */
 export const Row = memo(function Row(props: RowProps) {
-  const { index, before, line, today, actions, uid, active } = props
+  const { index, before, line, today, actions, uid, active, shown } = props
   const { message, open } = overlay(props.message, props.changes, uid)
   const group = startsGroup(message, before)
   const own = message.uid === uid
@@ -38,13 +41,13 @@ export const Row = memo(function Row(props: RowProps) {
     <div data-index={index} className={styles.row} data-group={group}>
       {startsDay(message, before) && <h2 className={styles.day}>{dayWords(message.ts, today, texts.messages)}</h2>}
       {startsNew(message, before, line) && <div role="separator" aria-label={texts.messages.fresh} className={styles.fresh}>{texts.messages.fresh}</div>}
-      <article className={styles.message} data-seq={message.seq} data-state={state} data-own={own} data-active={active} tabIndex={active ? 0 : -1}>
+      <article className={styles.message} data-seq={message.seq} data-state={state} data-own={own} data-active={shown} tabIndex={active ? 0 : -1}>
         <Head message={message} own={own} group={group} />
         {message.reply_to !== undefined && <Quote of={props.quoted} onGo={() => { actions.goTo(message.reply_to ?? 0) }} />}
         <Body {...props} message={message} open={open} />
         {open?.failed !== undefined && <Failed entry={open} actions={actions} />}
         {message.deleted !== true && <Reactions message={message} uid={uid} onReact={actions.react} />}
-        {active && message.deleted !== true && !props.editing && <Toolbar message={message} own={own} actions={actions} />}
+        {shown && message.deleted !== true && !props.editing && <Toolbar message={message} own={own} actions={actions} />}
       </article>
     </div>
   )
