@@ -232,13 +232,12 @@ export class Client {
     this.draw()
   }
 
-  /** The last error was read. */
   dismiss(): void {
     this.notice = null
     this.draw()
   }
 
-  /** Another tab stored something. */
+  /** To be called when another tab stored something. */
   reload(): void {
     this.reads.load()
     this.draw()

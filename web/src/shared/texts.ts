@@ -92,7 +92,7 @@ export const texts = {
     alone: 'Nobody else is here. Open this page in another window, or send somebody the address.',
   },
   name: { label: 'Your name', rule: '1 to 32 visible characters' },
-  theme: { label: 'Theme', system: 'As the system', light: 'Light', dark: 'Dark' },
+  theme: { label: 'Theme', system: 'System', light: 'Light', dark: 'Dark' },
 
   messages: {
     label: 'Messages', region: (room: string) => `Room ${room}`, empty: 'Nothing has been said here yet.', emptyHint: 'Write the first message below. Everybody in the room sees it at once, and it is kept.',

@@ -19,7 +19,7 @@ describe('the banner', () => {
     ['a final refusal', { state: { name: 'stopped', why: 'kicked' }, why: 'kicked' }, /removed by a moderator/, false],
     ['a time that is over', { now: 99_000 }, /^Reconnecting: /, true],
   ] as const)('knows %s', (_, more, words, diagnose) => {
-    const banner = bannerWords(facts(more as Partial<Facts>))
+    const banner = bannerWords(facts(more))
     expect(banner?.words).toMatch(words)
     expect(banner?.diagnose).toBe(diagnose)
   })

@@ -9,11 +9,11 @@ const nearTop = 1_200
 export interface VirtualOptions {
   count: number
   /** Growing with i. */
-  keyAt(i: number): number
+  keyAt: (i: number) => number
   /** Whether the view stays at the newest row. */
-  onFollow(following: boolean): void
+  onFollow: (following: boolean) => void
   /** The first rows come near. */
-  onTop(): void
+  onTop: () => void
 }
 
 export interface Virtual {
@@ -22,9 +22,9 @@ export interface Virtual {
   /** The rows to render, each with data-index, without gaps or margins. */
   start: number
   end: number
-  toEnd(): void
+  toEnd: () => void
   /** Brings a row into view, somewhere in the middle if it was not. */
-  toKey(key: number): void
+  toKey: (key: number) => void
 }
 
 interface Place {
