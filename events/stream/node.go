@@ -43,8 +43,8 @@ type NodeConfig struct {
 	DedupWindow time.Duration // how long message ids are remembered; 0: two minutes
 	Logger      *slog.Logger  // nil: discard
 
-	bootID string       // tests: the running kernel; "": asked
-	sync   func() error // tests: instead of syncing the blocks
+	bootID string // tests: the running kernel; "": asked
+	disk   disk   // tests: instead of the operating system
 }
 
 // startTimeout bounds the start of the server, which reads the log's index and
@@ -91,6 +91,9 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 	}
 	if cfg.bootID == "" {
 		cfg.bootID = bootID()
+	}
+	if cfg.disk == nil {
+		cfg.disk = realDisk{}
 	}
 	n := &Node{cfg: cfg, passwords: map[Role]string{}, ready: make(chan struct{})}
 	for _, r := range []Role{nodeUser, RoleGateway, RoleProjector, RoleTool} {
@@ -271,20 +274,22 @@ func (n *Node) serve(ctx context.Context, before nodeState, existed bool) error 
 	if err := n.open(ctx, js, before, existed); err != nil {
 		return err
 	}
-	sync := n.cfg.sync
-	if sync == nil {
-		blocks, err := newBlockSync(filepath.Join(n.cfg.Dir, "jetstream", server.DEFAULT_GLOBAL_ACCOUNT, "streams", chatStream, "msgs"))
-		if err != nil {
-			return err
-		}
-		sync = blocks.sync
+	blocks, err := newBlockSync(messageDir(n.cfg.Dir), n.cfg.disk)
+	if err != nil {
+		return err
 	}
-	group := newGroupSync(sync)
+	defer blocks.close()
+	group := newGroupSync(blocks.sync)
 	err = n.answer(ctx, nc, js, group)
 	if errors.Is(err, ErrSyncFailed) {
 		return err
 	}
 	return errors.Join(err, n.recordStop(js))
+}
+
+// messageDir is where the server keeps the blocks of CHAT.
+func messageDir(dir string) string {
+	return filepath.Join(dir, "jetstream", server.DEFAULT_GLOBAL_ACCOUNT, "streams", chatStream, "msgs")
 }
 
 // answer serves until ctx ends or a sync fails.

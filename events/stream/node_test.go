@@ -308,10 +308,10 @@ func TestFailedSyncIsFinal(t *testing.T) {
 	t.Parallel()
 	disk := errors.New("input/output error")
 	calls := make(chan struct{}, 100)
-	n, err := stream.NewNode(stream.WithSync(stream.NodeConfig{Dir: t.TempDir()}, func() error {
+	n, err := stream.NewNode(stream.WithDisk(stream.NodeConfig{Dir: t.TempDir()}, func(*os.File) error {
 		calls <- struct{}{}
 		return disk
-	}))
+	}, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
