@@ -359,14 +359,15 @@ func (n *Node) open(ctx context.Context, js jetstream.JetStream, before nodeStat
 	if cutOff {
 		n.cfg.Logger.WarnContext(ctx, "the machine was cut off while the node ran; the epoch changed")
 	}
-	if !existed || !before.Clean {
-		if err := syncTree(n.cfg.Dir); err != nil {
-			return fmt.Errorf("%w: %w", ErrSyncFailed, err)
-		}
-	}
 	state, err := chatState(ctx, js)
 	if err != nil {
 		return err
+	}
+	// What was stored and not synced before is acknowledged when its client
+	// sends it again, with a sync that covers only what came since.
+	unsynced := !existed || !before.Clean || state.LastSeq != before.LastSeq
+	if err := syncTree(n.cfg.Dir, unsynced); err != nil {
+		return fmt.Errorf("%w: %w", ErrSyncFailed, err)
 	}
 	state.BootID = n.cfg.bootID
 	return state.save(n.cfg.Dir)
@@ -389,8 +390,10 @@ func checkDamage(ctx context.Context, js jetstream.JetStream, before nodeState) 
 		return fmt.Errorf("%w: stream %s is another one than at the last stop", ErrCorrupt, chatStream)
 	case now.LastSeq < before.LastSeq:
 		return fmt.Errorf("%w: it ends at sequence %d, and reached %d before", ErrCorrupt, now.LastSeq, before.LastSeq)
-	case before.Clean && now.Msgs != before.Msgs:
-		return fmt.Errorf("%w: it holds %d events, and held %d at the last stop", ErrCorrupt, now.Msgs, before.Msgs)
+	case before.Clean && now.Msgs-before.Msgs != now.LastSeq-before.LastSeq:
+		// Other processes may have stored more between the record and the end.
+		return fmt.Errorf("%w: it holds %d events up to sequence %d, and held %d up to %d at the last stop",
+			ErrCorrupt, now.Msgs, now.LastSeq, before.Msgs, before.LastSeq)
 	}
 	return nil
 }
@@ -417,7 +420,7 @@ func (n *Node) recordStop(js jetstream.JetStream) error {
 		return err
 	}
 	state.BootID, state.Clean = n.cfg.bootID, true
-	if err := syncTree(n.cfg.Dir); err != nil {
+	if err := syncTree(n.cfg.Dir, true); err != nil {
 		return fmt.Errorf("%w: %w", ErrSyncFailed, err)
 	}
 	return state.save(n.cfg.Dir)
