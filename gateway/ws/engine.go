@@ -214,7 +214,7 @@ func (e *engine) Serve(ctx context.Context, ln net.Listener) error {
 			continue
 		}
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // a clean stop
+			return nil // a clean stop
 		}
 		if errors.Is(err, net.ErrClosed) {
 			return fmt.Errorf("accept: %w", err)
@@ -225,7 +225,7 @@ func (e *engine) Serve(ctx context.Context, ln net.Listener) error {
 		}
 		select {
 		case <-ctx.Done():
-			return nil //nolint:nilerr // a clean stop
+			return nil // a clean stop
 		case <-time.After(pause):
 		}
 	}

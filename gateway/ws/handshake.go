@@ -69,7 +69,8 @@ func (c *Config) extension(req *Request) *deflateOffer {
 func answer(to io.Writer, req *Request, subprotocol string, deflate *deflateOffer) error {
 	b := getBuffer(512)
 	defer putBuffer(b)
-	head := append(b.b[:0], "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+	head := b.b[:0]
+	head = append(head, "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "...)
 	head = append(head, req.Header("Sec-WebSocket-Key")...)
 	if subprotocol != "" {
