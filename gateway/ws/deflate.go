@@ -132,11 +132,11 @@ type packing struct {
 }
 
 // packed is the form of the frame for a receiver with that window. It is valid as
-// long as the frame; who keeps it retains it. Longer payloads than the window
-// leave as they are: the compressed form, which all receivers share, could refer
-// to more than the window holds.
+// long as the frame; who keeps it retains it. Longer payloads than a window that
+// was made smaller leave as they are: the compressed form, which all receivers
+// share, could refer to more than the window holds.
 func (f *Frame) packed(window int) *Frame {
-	if n := f.end - f.head; n < minPacked || n > window || f.buf.b[0]&0x0f > byte(ws.OpBinary) || f.joined {
+	if n := f.end - f.head; n < minPacked || n > window && window < 1<<maxWindowBits || f.buf.b[0]&0x0f > byte(ws.OpBinary) || f.joined {
 		return f
 	}
 	f.pack.mu.Lock()

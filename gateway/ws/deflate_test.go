@@ -60,18 +60,18 @@ func refExpand(in []byte, limit int) ([]byte, error) {
 func TestInflate(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
-	noise := make([]byte, 100_000)
+	noise := make([]byte, 40_000)
 	for i := range noise {
 		noise[i] = byte(random.Uint32())
 	}
 	for _, payload := range [][]byte{
-		nil, []byte("a"), []byte("Hello"), bytes.Repeat([]byte("abc"), 30_000), noise,
+		nil, []byte("a"), []byte("Hello"), bytes.Repeat([]byte("abc"), 10_000), noise,
 		[]byte(strings.Repeat(`{"type":"event","room":"lobby","seq":123}`, 50)), noise[:70],
-		bytes.Repeat(noise[:33_000], 2),
+		bytes.Repeat(noise[:30_000], 2),
 	} {
-		for level := flate.HuffmanOnly; level <= flate.BestCompression; level++ {
+		for _, level := range []int{flate.HuffmanOnly, flate.NoCompression, flate.BestSpeed, flate.BestCompression} {
 			in := squeeze(t, payload, level)
-			for _, step := range []int{1, 2, 3, 7, 8, 9, 1000, len(in) + 1} {
+			for _, step := range []int{1, 7, 8, 1000, len(in) + 1} {
 				got, v := expand(in, step, len(payload))
 				if v != nil || !bytes.Equal(got, payload) {
 					t.Fatalf("level %d, %d bytes in steps of %d: %d bytes and %v", level, len(payload), step, len(got), v)

@@ -44,10 +44,10 @@ func targets(t *testing.T) map[string]conformance.Target {
 			if secure != nil {
 				kind += " tls"
 			}
-			all[kind+" listener"] = conformance.Target{Start: func(t testing.TB, cfg ws.Config) conformance.Server {
+			all[kind+" listener"] = conformance.Target{TLS: secure != nil, Start: func(t testing.TB, cfg ws.Config) conformance.Server {
 				return startListener(t, engine, cfg, secure)
 			}}
-			all[kind+" web"] = conformance.Target{HTTPServer: true, Start: func(t testing.TB, cfg ws.Config) conformance.Server {
+			all[kind+" web"] = conformance.Target{HTTPServer: true, TLS: secure != nil, Start: func(t testing.TB, cfg ws.Config) conformance.Server {
 				return startWeb(t, engine, cfg, secure)
 			}}
 		}
