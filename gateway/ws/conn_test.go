@@ -453,15 +453,16 @@ func cutsWhatDoesNotEnd(t *testing.T, engine func(ws.Config) (ws.Engine, error))
 
 // TestNoLeaks opens and closes many connections in all ways.
 func TestNoLeaks(t *testing.T) { // not parallel: it counts goroutines and descriptors
-	for name, engine := range engines {
-		t.Run(name, func(t *testing.T) { leaksNothing(t, engine) })
+	all := targets(t)
+	for name, cycles := range map[string]int{"epoll listener": 6000, "epoll web": 4000, "goroutine listener": 2000} {
+		t.Run(name, func(t *testing.T) { leaksNothing(t, all[name], cycles) })
 	}
 }
 
-func leaksNothing(t *testing.T, engine func(ws.Config) (ws.Engine, error)) {
+func leaksNothing(t *testing.T, target conformance.Target, cycles int) {
 	h := newHandler()
 	h.message = func(c ws.Conn, _ []byte) { c.Close(ws.CloseNormal, "", nil) }
-	s := startListener(t, engine, ws.Config{Handler: h}, nil)
+	s := target.Start(t, ws.Config{Handler: h})
 	cycle := func(i int) {
 		nc, err := s.Dial()
 		if err != nil {
@@ -491,7 +492,7 @@ func leaksNothing(t *testing.T, engine func(ws.Config) (ws.Engine, error)) {
 	}
 	cycle(2)
 	goroutines, files := runtime.NumGoroutine(), descriptors(t)
-	for i := range 2000 {
+	for i := range cycles {
 		cycle(i)
 	}
 	eventually(t, "all connections gone", func() bool { return s.Engine.Connections() == 0 })

@@ -16,7 +16,7 @@ import (
 func deflated(t testing.TB, payload []byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	w, err := flate.NewWriter(&b, flate.DefaultCompression)
+	w, err := flate.NewWriter(&b, flate.BestSpeed)
 	if err == nil {
 		_, err = w.Write(payload)
 	}
@@ -124,7 +124,9 @@ func testDeflated(t *testing.T, s *server) {
 func testDeflateViolations(t *testing.T, s *server) {
 	packed := deflated(t, []byte("some text"))
 	bad := deflated(t, []byte(strings.Repeat("fine ", 50)+"\xff"+strings.Repeat(" more", 50)))
-	bomb := deflated(t, make([]byte, 32<<20))
+	// 64 times the limit: a flush ends on a byte, so that pieces can be repeated.
+	piece := append(deflated(t, make([]byte, maxMessage/4)), 0, 0, 0xff, 0xff)
+	bomb := bytes.Repeat(piece, 256)
 	type violation struct {
 		path string
 		send []byte
@@ -132,7 +134,7 @@ func testDeflateViolations(t *testing.T, s *server) {
 	}
 	cases := map[string]violation{
 		"bomb":           {"/echo", frame{op: opBinary, rsv: 4, payload: bomb}.encode(), ws.CloseTooBig},
-		"one byte more":  {"/echo", frame{op: opBinary, rsv: 4, payload: deflated(t, make([]byte, maxMessage+1))}.encode(), ws.CloseTooBig},
+		"one byte more":  {"/echo", frame{op: opBinary, rsv: 4, payload: slices.Concat(bytes.Repeat(piece, 4), deflated(t, []byte("x")))}.encode(), ws.CloseTooBig},
 		"huge frame":     {"/echo", frame{op: opBinary, rsv: 4, length: maxMessage * 2}.encode(), ws.CloseTooBig},
 		"nonsense":       {"/echo", frame{op: opText, rsv: 4, payload: []byte("not deflated at all")}.encode(), ws.CloseNotUTF8},
 		"cut short":      {"/echo", frame{op: opText, rsv: 4, payload: packed[:len(packed)-2]}.encode(), ws.CloseNotUTF8},
