@@ -34,6 +34,9 @@ func (l *loop) accept(a *acceptor) {
 		switch err {
 		case 0:
 			a.pause = 0
+			if on, _ := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY); on == 0 {
+				inherited(fd) // it was connected before the listener had them
+			}
 			l.eng.accepted(a, int32(fd), remote)
 		case unix.EAGAIN:
 			return
@@ -43,10 +46,10 @@ func (l *loop) accept(a *acceptor) {
 			return
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 			// Out of descriptors or memory: it passes.
-			a.pause = min(max(2*a.pause, 5*time.Millisecond), time.Second)
-			if a.pause == time.Second {
+			if a.pause == 0 {
 				l.eng.cfg.Logger.WarnContext(a.ctx, "accept fails", "error", error(err))
 			}
+			a.pause = min(max(2*a.pause, 5*time.Millisecond), time.Second)
 			l.suspend(a)
 			l.mu.Lock()
 			a.resumeAt = l.eng.since() + int64(a.pause)

@@ -179,8 +179,8 @@ func (e *epoll) Serve(ctx context.Context, ln net.Listener) error {
 	return err
 }
 
-// inherited sets what Go sets on each accepted socket on the listening one: on
-// Linux they inherit it.
+// inherited sets what Go sets on each accepted socket. On Linux they inherit it
+// from the listening one.
 func inherited(fd int) {
 	for _, o := range [][3]int{
 		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
