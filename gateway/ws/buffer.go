@@ -85,7 +85,7 @@ func (in *inbox) makeRoom(need int) {
 		size = min(need, max(size, trustedIn, 4*have))
 	}
 	size = max(size, have+1)
-	if bufferClass(size) != bufferClass(len(in.buf.b)) {
+	if size > len(in.buf.b) || bufferClass(size) != bufferClass(len(in.buf.b)) { // long buffers are as long as asked for
 		in.move(getBuffer(size))
 		return
 	}

@@ -75,6 +75,8 @@ func TestSocketsInherit(t *testing.T) {
 	found := 0
 	e.table.each(func(c *econn) {
 		found++
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		for _, o := range [][3]int{
 			{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1}, {unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
 			{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15}, {unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15},

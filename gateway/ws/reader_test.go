@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -285,6 +286,34 @@ func FuzzParseHead(f *testing.F) {
 		Upgradable(r)
 		r.Subprotocols()
 	})
+}
+
+// TestInboxAlwaysHasRoom: whatever arrives of a long message, there is room for
+// more of it, and never much more than has arrived.
+func TestInboxAlwaysHasRoom(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(7, 8))
+	for range 300 {
+		need := 1 + random.IntN(12<<20)
+		in := newInbox()
+		in.move(getBuffer(1 + random.IntN(64<<10)))
+		for arrived := 0; arrived < need; {
+			in.makeRoom(need)
+			if len(in.free()) == 0 {
+				t.Fatalf("no room at %d of %d", arrived, need)
+			}
+			if size := len(in.buf.b); size > 2*max(64<<10, 4*arrived) {
+				t.Fatalf("%d bytes of buffer for %d", size, arrived)
+			}
+			n := min(len(in.free()), need-arrived)
+			if random.IntN(3) > 0 {
+				n = 1 + random.IntN(n)
+			}
+			in.w += n
+			arrived += n
+		}
+		in.release()
+	}
 }
 
 func TestUTF8Checker(t *testing.T) {
