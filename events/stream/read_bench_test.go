@@ -196,7 +196,7 @@ func load(b *testing.B, bus *eventstest.Bus, events, rooms int) {
 	}
 	data := make([]byte, 150)
 	for i := range events {
-		if _, err := js.PublishMsgAsync(&nats.Msg{Subject: fmt.Sprint("chat.r", i%rooms), Data: data}); err != nil {
+		if _, err := js.PublishMsgAsync(&nats.Msg{Subject: fmt.Sprint("chat.r", i%rooms), Data: data}, jetstream.WithStallWait(eventstest.Patience)); err != nil {
 			b.Fatal(err)
 		}
 	}
