@@ -54,6 +54,7 @@ type Client struct {
 	Seq      uint64
 	Before   uint64
 	After    uint64
+	HasAfter bool
 	Limit    int
 	Token    string
 	T        []byte // the number of a ping, as it was sent
@@ -158,7 +159,9 @@ func (d *decoder) failf(format string, args ...any) {
 
 // member takes one member; which of them the type wants is checked in finish.
 func (d *decoder) member(key []byte, v jsonscan.Value) {
-	f, ok, is := d.f, true, member(0)
+	f := d.f
+	var is member
+	var ok bool
 	switch string(key) {
 	case "type":
 		var t string
@@ -235,6 +238,7 @@ func (d *decoder) number(key []byte, v jsonscan.Value) (is member, ok bool) {
 		return hasBefore, ok
 	case "after":
 		f.After, ok = v.Uint64()
+		f.HasAfter = ok
 		return hasAfter, ok
 	case "tail":
 		f.Tail, ok = count(v)
