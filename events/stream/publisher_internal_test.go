@@ -97,15 +97,15 @@ func (s *fakeServer) reply(to, payload []byte) {
 	s.out = append(append(append(s.out, ' '), s.sid...), ' ')
 	s.out = append(strconv.AppendInt(s.out, int64(len(payload)), 10), "\r\n"...)
 	s.out = append(append(s.out, payload...), "\r\n"...)
-	s.w.Write(s.out) //nolint:errcheck // Flush tells
-	s.w.Flush()      //nolint:errcheck // the client is gone
+	s.w.Write(s.out)
+	s.w.Flush()
 }
 
 func (s *fakeServer) write(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.w.WriteString(line) //nolint:errcheck // Flush tells
-	s.w.Flush()           //nolint:errcheck // the client is gone
+	s.w.WriteString(line)
+	s.w.Flush()
 }
 
 func (s *fakeServer) stored(to string) {
@@ -148,10 +148,20 @@ func publisherOn(t *testing.T, s *fakeServer, cfg PublisherConfig) *Publisher {
 		}
 		nc.Close()
 	})
-	for !Running(p) {
-		time.Sleep(time.Millisecond)
-	}
+	until(t, func() bool { return Running(p) })
 	return p
+}
+
+// until waits for a condition.
+func until(t *testing.T, cond func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(30 * time.Second); !cond(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not come true")
+		}
+	}
 }
 
 // told collects results in their order.
@@ -341,21 +351,16 @@ func TestLanesTakeTurns(t *testing.T) {
 	got.submit(t, p, "two", "t1")
 	answer := func(room string) {
 		t.Helper()
-		deadline := time.Now().Add(30 * time.Second)
-		for {
+		until(t, func() bool {
 			mu.Lock()
 			reply, ok := open[room]
 			delete(open, room)
 			mu.Unlock()
 			if ok {
 				s.stored(reply)
-				return
 			}
-			if time.Now().After(deadline) {
-				t.Fatalf("room %s sends nothing", room)
-			}
-			time.Sleep(time.Millisecond)
-		}
+			return ok
+		})
 	}
 	for _, room := range []string{"busy", "two", "busy", "one", "busy", "busy", "busy", "silent", "silent"} {
 		answer(room)
