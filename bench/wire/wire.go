@@ -97,7 +97,7 @@ func AppendFrame(dst []byte, op byte, payload []byte, mask uint32) []byte {
 		body = body[8:]
 	}
 	for i := range body {
-		body[i] ^= byte(mask >> (8 * i))
+		body[i] ^= byte(mask >> (8 * (i % 4)))
 	}
 	return dst
 }
