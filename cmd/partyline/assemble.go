@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -18,14 +20,12 @@ import (
 
 // parts is what the roles of this process consist of.
 type parts struct {
-	logs    []<-chan struct{} // each closed when that handle on the log is open
-	gateway *gatewayParts     // nil without the role
-	model   *projections.Model
-	handler http.Handler
-	ready   atomic.Bool
+	logs            []<-chan struct{} // each closed when that handle on the log is open
+	gateway         *gatewayParts     // nil without the role
+	model           *projections.Model
+	handler         http.Handler
+	ready, draining atomic.Bool
 }
-
-func (p *parts) setReady(ready bool) { p.ready.Store(ready) }
 
 // opened is closed when every part has found the log.
 func (p *parts) opened() <-chan struct{} {
@@ -78,7 +78,7 @@ func (s *server) assemble(ctx context.Context, g *group) (*parts, error) {
 		p.gateway.start(g)
 		backend = p.gateway.query
 	}
-	p.handler, err = s.newAPI(p, l, nc, policy, backend)
+	p.handler, err = s.newAPI(p, l, policy, backend)
 	return p, err
 }
 
@@ -143,15 +143,63 @@ func (s *server) policy() (*admission.Policy, error) {
 }
 
 // newAPI makes the handler of the web port.
-func (s *server) newAPI(p *parts, l *stream.Log, nc *nats.Conn, policy *admission.Policy, backend query.Backend) (http.Handler, error) {
-	_ = nc
-	deps := api.Deps{}
-	_ = deps
-	if files, ok := web.Files(); ok && p.gateway != nil {
-		_ = files
+func (s *server) newAPI(p *parts, l *stream.Log, policy *admission.Policy, backend query.Backend) (http.Handler, error) {
+	cfg := api.Config{
+		Version: s.version, AdminToken: s.token, WSURLs: s.wsURLs, Started: time.Now(),
+		Logger: s.log.With("component", "api"), OpenMetrics: s.loopbackOnly(),
 	}
-	_ = l
-	_ = backend
-	_ = policy
-	return nil, nil
+	deps := api.Deps{
+		Query: backend, Log: l, Policy: policy,
+		Ready: func() error {
+			if !p.ready.Load() {
+				return errNotReady
+			}
+			return nil
+		},
+		Draining: p.draining.Load,
+	}
+	if p.model != nil {
+		deps.Admin = maintenance(p.model, s.log.With("component", "projections"))
+	}
+	if p.gateway != nil {
+		cfg.Gateway = p.gateway.name
+		deps.Hub, deps.Connections = p.gateway.hub, p.gateway.engine.Connections
+		deps.WebSocket = p.gateway
+		if files, ok := web.Files(); ok {
+			deps.UI = files
+		}
+	}
+	return api.New(cfg, deps)
+}
+
+var errNotReady = errors.New("the server is starting") //nolint:gochecknoglobals // a constant error
+
+// loopbackOnly reports whether the web port is reachable from this machine
+// alone.
+func (s *server) loopbackOnly() bool {
+	for _, l := range s.http {
+		tcp, ok := l.Addr().(*net.TCPAddr)
+		if !ok || !tcp.IP.IsLoopback() {
+			return false
+		}
+	}
+	return true
+}
+
+// wsURLs lists the addresses of the chat WebSocket for somebody who reached us
+// as host: what is configured, else the web port and the dedicated listener
+// under the same name.
+func (s *server) wsURLs(host string) []string {
+	if s.cfg.WSPublicURL != "" {
+		return []string{s.cfg.WSPublicURL}
+	}
+	urls := []string{"ws://" + host + admission.RouteChat + "/"}
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		name = host
+	}
+	if _, port, err := net.SplitHostPort(s.wsAddr()); err == nil {
+		urls = append(urls, "ws://"+net.JoinHostPort(name, port)+admission.RouteChat+"/")
+	}
+	return urls
 }

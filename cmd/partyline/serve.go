@@ -120,7 +120,7 @@ func (s *server) run(ctx context.Context) error {
 		return err
 	}
 	defer os.Remove(s.dir.serverFile())
-	parts.setReady(true)
+	parts.ready.Store(true)
 	s.onReady()
 	select {
 	case <-ctx.Done():
@@ -226,7 +226,7 @@ const (
 // "draining", so that clients go elsewhere.
 func (s *server) drain(ctx context.Context, g *group, parts *parts, front *front) error {
 	ctx = context.WithoutCancel(ctx)
-	parts.setReady(false)
+	parts.draining.Store(true)
 	failed := make(chan error, 1)
 	go func() {
 		select {
