@@ -76,9 +76,9 @@ type Member struct {
 	Room uint16
 	// Seq is the last sequence number that was seen or, right after a join, the
 	// one that the join covers.
-	Seq  uint64
-	last []uint32 // by sender: its number seen last
-	from []uint32 // by sender: numbers up to this one are not expected
+	Seq   uint64
+	fresh bool     // Seq is that of a join
+	last  []uint32 // by sender: its number seen last
 	// Order is a hash over everything seen, in order.
 	Order uint64
 	Seen  uint64 // deliveries
@@ -88,7 +88,27 @@ type Member struct {
 // NewMember returns a member that expects everything from the beginning. With
 // late set it begins, for each sender, with what arrives first.
 func NewMember(room uint16, senders int, late bool) *Member {
-	return &Member{Room: room, last: make([]uint32, senders), from: make([]uint32, senders), late: late}
+	return &Member{Room: room, last: make([]uint32, senders), late: late}
+}
+
+// Join says what a first join covers: the event that follows names a
+// predecessor that is not above seq.
+func (m *Member) Join(seq uint64) { m.Seq, m.fresh = seq, true }
+
+// Last is the number of a sender that was seen last, 0 for none.
+func (m *Member) Last(sender int) uint32 { return m.last[sender] }
+
+// Behind is how much has not arrived of what each sender of the room has sent.
+func (m *Member) Behind(sent []uint32) (n uint64) {
+	for s, last := range m.last {
+		if last == 0 && m.late {
+			continue // it may have joined after this sender's last message
+		}
+		if last < sent[s] {
+			n += uint64(sent[s] - last)
+		}
+	}
+	return n
 }
 
 // Deliver checks one delivery; it reports whether it is a new one for this
@@ -100,7 +120,9 @@ func (c *Checker) Deliver(m *Member, d *Delivery) bool {
 		return false
 	}
 	if d.Seq != 0 {
-		if d.Prev != m.Seq || d.Seq <= m.Seq {
+		follows := d.Prev == m.Seq || m.fresh && d.Prev < m.Seq
+		m.fresh = false
+		if !follows || d.Seq <= m.Seq {
 			c.Chain++
 			c.note("event %d after %d came when %d was the last one of room %d", d.Seq, d.Prev, m.Seq, m.Room)
 		}
@@ -110,7 +132,6 @@ func (c *Checker) Deliver(m *Member, d *Delivery) bool {
 	switch {
 	case d.N == *last+1:
 	case *last == 0 && m.late:
-		m.from[d.Sender] = d.N - 1
 	case d.N <= *last:
 		return c.again(m, d)
 	default:
@@ -152,16 +173,11 @@ func (c *Checker) gap(m *Member, d *Delivery, last uint32) {
 // Finish is called once for each member at the end, with the numbers that each
 // sender of the room used last: what did not arrive is lost.
 func (c *Checker) Finish(m *Member, sent []uint32) {
-	for s, n := range sent {
-		last := m.last[s]
-		if last == 0 && m.late {
-			continue // it may have joined after this sender's last message
-		}
-		if last < n {
-			c.Lost += uint64(n - last)
-			c.note("numbers %d to %d of sender %d never came in room %d", last+1, n, s, m.Room)
-		}
+	n := m.Behind(sent)
+	if n > 0 {
+		c.note("the last %d messages of %v never came in room %d, the last ones seen are %v", n, sent, m.Room, m.last)
 	}
+	c.Lost += n
 }
 
 // Close counts what is still missing as lost, and forgets it.

@@ -65,16 +65,17 @@ func TestChain(t *testing.T) {
 		links [][2]uint64 // prev, seq
 		want  uint64
 	}{
-		"whole":            {[][2]uint64{{5, 6}, {6, 9}, {9, 10}}, 0},
-		"a hole":           {[][2]uint64{{5, 6}, {9, 10}}, 1},
-		"starts elsewhere": {[][2]uint64{{4, 6}}, 1},
-		"goes back":        {[][2]uint64{{5, 6}, {6, 5}}, 1},
+		"whole":        {[][2]uint64{{5, 6}, {6, 9}, {9, 10}}, 0},
+		"a hole":       {[][2]uint64{{5, 6}, {9, 10}}, 1},
+		"starts below": {[][2]uint64{{4, 6}, {6, 7}}, 0},
+		"starts above": {[][2]uint64{{6, 7}, {7, 8}}, 1},
+		"goes back":    {[][2]uint64{{5, 6}, {6, 5}}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			k := New()
 			m := NewMember(0, 1, false)
-			m.Seq = 5 // of the join
+			m.Join(5)
 			for i, l := range c.links {
 				k.Deliver(m, &Delivery{Stamp: Stamp{N: uint32(i + 1)}, Prev: l[0], Seq: l[1]})
 			}
