@@ -54,8 +54,12 @@ func between(a, b mark) Result {
 	}
 }
 
-// Span is how long to chat: Warm first, which is not measured.
-type Span struct{ Warm, Measure time.Duration }
+// Span is how long to chat.
+type Span struct {
+	Warm, Measure time.Duration // what is before the measured time, and that
+	// Every, when set, is called about once a second of the measured time.
+	Every func(elapsed time.Duration) error
+}
 
 // driver is what happens at each turn of a run. It does what is due and returns
 // how long nothing will be.
@@ -65,8 +69,14 @@ type driver func(now int64) (time.Duration, error)
 func (f *Fleet) run(span Span, usage Usage, drive driver) (Result, error) {
 	quiet()
 	f.hist.Reset()
-	turn := func(until time.Time) error {
-		for time.Now().Before(until) {
+	turn := func(until time.Time, every func(time.Duration) error) error {
+		for began, seconds := time.Now(), 0; time.Now().Before(until); {
+			if d := time.Since(began); every != nil && int(d.Seconds()) > seconds {
+				seconds = int(d.Seconds())
+				if err := every(d); err != nil {
+					return err
+				}
+			}
 			wait, err := drive(f.now())
 			if err != nil {
 				return err
@@ -77,7 +87,7 @@ func (f *Fleet) run(span Span, usage Usage, drive driver) (Result, error) {
 		}
 		return nil
 	}
-	if err := turn(time.Now().Add(span.Warm)); err != nil {
+	if err := turn(time.Now().Add(span.Warm), nil); err != nil {
 		return Result{}, err
 	}
 	f.hist.Reset()
@@ -86,7 +96,7 @@ func (f *Fleet) run(span Span, usage Usage, drive driver) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if err := turn(first.at.Add(span.Measure)); err != nil {
+	if err := turn(first.at.Add(span.Measure), span.Every); err != nil {
 		return Result{}, err
 	}
 	last, err := f.mark(usage)
