@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"flag"
 	"fmt"
 	"io"
@@ -48,6 +49,7 @@ type bench struct {
 	generatorCPU, serverCPU int
 	dir                     string          // of this run
 	keys                    map[string]bool // settings that the binary knows
+	roots                   *x509.CertPool  // of the certificate, once made
 	version                 string
 	machine                 proc.Machine
 	began                   time.Time

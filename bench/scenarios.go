@@ -26,7 +26,7 @@ type sizes struct {
 var (
 	full = sizes{
 		rooms: 1000, perRoom: 10, roomsRate: 1000, room: 1000, large: 5000, churnRooms: 200, churn: 500,
-		slowRoom: 300, slow: 30, connections: 15000, warm: time.Second, measure: 5 * time.Second, rest: 3 * time.Second,
+		slowRoom: 100, slow: 10, connections: 15000, warm: time.Second, measure: 5 * time.Second, rest: 3 * time.Second,
 	}
 	small = sizes{
 		rooms: 100, perRoom: 10, roomsRate: 100, room: 200, large: 500, churnRooms: 20, churn: 50,
@@ -40,6 +40,7 @@ const (
 	fixedRate = 20  // messages per second into the one room
 	window    = 128 // connections being opened at once
 	inFlight  = 16  // messages in a closed loop
+	slowRate  = 150 // messages per second among slow consumers
 )
 
 // scenario is one kind of work.

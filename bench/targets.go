@@ -93,8 +93,13 @@ type server struct {
 	dir     string
 }
 
-// patience is how long a server may take to be ready, and to end.
-const patience = 20 * time.Second
+// patience is how long a server may take to be ready; farewell how long to end
+// before it is killed: its data is thrown away, and Partyline would take its time
+// to say goodbye.
+const (
+	patience = 20 * time.Second
+	farewell = 500 * time.Millisecond
+)
 
 // start starts a target on its core.
 func (b *bench) start(ctx context.Context, t *target, extra ...string) (*server, error) {
@@ -112,7 +117,7 @@ func (b *bench) start(ctx context.Context, t *target, extra ...string) (*server,
 	case t.ours():
 		s.main, s.addr, _, err = b.startOurs(ctx, ctx2, b.serverCPU, s.dir, t, extra...)
 	default:
-		s.main, err = proc.Start(ctx, b.serverCPU, s.dir+"/log", filepath.Join(b.dir, t.peer))
+		s.main, err = proc.Start(ctx, b.serverCPU, s.dir+"/log", append([]string{filepath.Join(b.dir, t.peer)}, extra...)...)
 		if err == nil {
 			err = s.main.Await(ctx2, func(log []byte) bool {
 				addr, ok := bytes.CutPrefix(log, []byte("ready "))
@@ -185,10 +190,10 @@ func (b *bench) startSplit(ctx, ready context.Context, s *server, t *target, ext
 // stop ends the processes and deletes their data.
 func (s *server) stop() {
 	if s.main != nil {
-		s.main.Stop(patience)
+		s.main.Stop(farewell)
 	}
 	if s.storage != nil {
-		s.storage.Stop(patience)
+		s.storage.Stop(farewell)
 	}
 	os.RemoveAll(s.dir)
 }

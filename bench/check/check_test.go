@@ -126,12 +126,12 @@ func TestMissingIsBounded(t *testing.T) {
 	t.Parallel()
 	c := New()
 	m := NewMember(0, 1, false)
-	c.Deliver(m, &Delivery{Stamp: Stamp{N: 5 * maxMissing}})
+	c.Deliver(m, &Delivery{Stamp: Stamp{N: 2 * maxMissing}})
 	if len(c.missing) > maxMissing {
 		t.Errorf("%d numbers remembered", len(c.missing))
 	}
-	if f := c.Close(); f.Lost != 5*maxMissing-1 {
-		t.Errorf("%d lost, want %d", f.Lost, 5*maxMissing-1)
+	if f := c.Close(); f.Lost != 2*maxMissing-1 {
+		t.Errorf("%d lost, want %d", f.Lost, 2*maxMissing-1)
 	}
 }
 

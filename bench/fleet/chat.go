@@ -81,7 +81,7 @@ func (f *Fleet) run(span Span, usage Usage, drive driver) (Result, error) {
 			if err != nil {
 				return err
 			}
-			if err := f.loop.Poll(min(wait, time.Until(until))); err != nil {
+			if err := f.poll(min(wait, time.Until(until))); err != nil {
 				return err
 			}
 		}
@@ -104,16 +104,13 @@ func (f *Fleet) run(span Span, usage Usage, drive driver) (Result, error) {
 		return Result{}, err
 	}
 	f.loopMode = false
-	if err := f.Drain(drainTime); err != nil {
+	if err := f.Drain(f.cfg.Patience); err != nil {
 		return Result{}, err
 	}
 	r := between(first, last)
 	r.P50, r.P99, r.Max = f.hist.Quantile(0.5), f.hist.Quantile(0.99), f.hist.Max()
 	return r, nil
 }
-
-// drainTime is how long a server may take to deliver what it was sent.
-const drainTime = 10 * time.Second
 
 // FixedRate sends rate messages per second, evenly over time, rooms and senders.
 func (f *Fleet) FixedRate(rate float64, span Span, usage Usage) (Result, error) {
@@ -167,7 +164,7 @@ func (f *Fleet) ClosedLoop(span Span, usage Usage) (Result, error) {
 	return f.run(span, usage, func(now int64) (time.Duration, error) {
 		if len(f.ready) > 0 || f.deliveries != progress {
 			progress, stalled = f.deliveries, time.Now()
-		} else if time.Since(stalled) > drainTime {
+		} else if time.Since(stalled) > f.cfg.Patience {
 			return 0, fmt.Errorf("closed loop stands still: %w", ErrTimeout)
 		}
 		for _, m := range f.ready {

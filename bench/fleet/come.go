@@ -74,18 +74,18 @@ func (f *Fleet) comeBack() error {
 		}
 		return false
 	}
-	for end := time.Now().Add(drainTime); underway(); {
+	for end := time.Now().Add(f.cfg.Patience); underway(); {
 		if time.Now().After(end) {
 			return fmt.Errorf("members are still leaving or joining: %w", ErrTimeout)
 		}
 		if err := f.redial(); err != nil {
 			return err
 		}
-		if err := f.loop.Poll(5 * time.Millisecond); err != nil {
+		if err := f.poll(5 * time.Millisecond); err != nil {
 			return err
 		}
 	}
-	return f.Drain(drainTime)
+	return f.Drain(f.cfg.Patience)
 }
 
 // Cut resets all connections at the same moment, as a network that fails does.
@@ -103,11 +103,13 @@ func (f *Fleet) Cut() {
 // each has seen, while those who are back chat at a rate; then it drains. The
 // elapsed time of the result ends when the last one has joined.
 func (f *Fleet) Resume(rate float64, timeout time.Duration) (Storm, error) {
+	f.resuming = true
+	defer func() { f.resuming = false }()
 	storm, err := f.connect(timeout, f.schedule(rate))
 	if err != nil {
 		return storm, err
 	}
-	return storm, f.Drain(drainTime)
+	return storm, f.Drain(f.cfg.Patience)
 }
 
 // SlowEnd says what became of the members that did not read.
@@ -143,7 +145,7 @@ func (f *Fleet) EndSlow(timeout time.Duration) (s SlowEnd, err error) {
 		return false
 	}
 	for end := time.Now().Add(timeout); waiting() && time.Now().Before(end); {
-		if err := f.loop.Poll(20 * time.Millisecond); err != nil {
+		if err := f.poll(20 * time.Millisecond); err != nil {
 			return s, err
 		}
 	}
@@ -171,5 +173,5 @@ func (f *Fleet) EndSlow(timeout time.Duration) (s SlowEnd, err error) {
 	if err != nil {
 		return s, err
 	}
-	return s, f.Drain(drainTime)
+	return s, f.Drain(f.cfg.Patience)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"partyline/bench/check"
 	"partyline/bench/loop"
@@ -22,12 +23,16 @@ func (f *Fleet) Opened(c *loop.Conn, negotiated string) {
 	if f.cfg.Compress && negotiated == "" {
 		f.problems.note(&f.problems.Refused, "compression was not agreed")
 	}
+	f.join(m)
+}
+
+func (f *Fleet) join(m *member) {
 	var resume *proto.Resume
 	if m.epoch != "" && f.cfg.Proto.CanResume() {
 		resume = &proto.Resume{Since: m.state.Seq, Epoch: m.epoch}
 	}
 	f.out = f.cfg.Proto.AppendJoin(f.out[:0], m.room.name, resume)
-	c.Send(f.out)
+	m.conn.Send(f.out)
 }
 
 // Text takes a message of the server.
@@ -45,7 +50,9 @@ func (f *Fleet) Text(c *loop.Conn, payload []byte, compressed bool) {
 		f.problems.note(&f.problems.Messages, "%v", err)
 	}
 	for i := range f.events {
-		f.event(m, &f.events[i])
+		if m.conn == c { // an answer may have failed
+			f.event(m, &f.events[i])
+		}
 	}
 }
 
@@ -59,6 +66,8 @@ func (f *Fleet) event(m *member, e *proto.Event) {
 		f.acked(m, e)
 	case proto.Answer:
 		m.conn.Send(e.Text)
+	case proto.Refused:
+		f.refused(m, e)
 	case proto.Failed:
 		f.problems.note(&f.problems.Messages, "server says: %.300s", e.Text)
 	case proto.Bye, proto.Ignored: // the close that follows is counted
@@ -116,9 +125,49 @@ func (f *Fleet) joinedRoom(m *member, e *proto.Event) {
 		return
 	}
 	m.room.live++
-	for _, u := range m.unacked { // of the connection before
-		f.transmit(m, u, true)
+	for i, u := range m.unacked { // of the connection before
+		if i == 0 || !f.cfg.Careful {
+			f.transmit(m, u, true)
+		}
 	}
+}
+
+// retryAfter is when something is tried again for which the server names no time.
+const retryAfter = 500 * time.Millisecond
+
+// refused tries a text or a join again, where the fleet is careful.
+func (f *Fleet) refused(m *member, e *proto.Event) {
+	if !f.cfg.Careful {
+		f.problems.note(&f.problems.Messages, "server says: %.300s", e.Text)
+		return
+	}
+	what := joinAgain
+	if len(e.ID) > 0 {
+		what = sendAgain
+	}
+	f.tryLater(m, what, e.After)
+}
+
+func (f *Fleet) tryLater(m *member, what again, after time.Duration) {
+	if after <= 0 {
+		after = retryAfter
+	}
+	f.retries++
+	f.later = append(f.later, retry{at: f.now() + int64(after), m: m, what: what})
+}
+
+// again tries what is due, if it still has to be.
+func (f *Fleet) again(r retry) error {
+	m := r.m
+	switch {
+	case r.what == dialAgain && m.conn == nil:
+		return f.dial(m)
+	case r.what == joinAgain && m.conn != nil && !m.joined:
+		f.join(m)
+	case r.what == sendAgain && m.joined && len(m.unacked) > 0:
+		f.transmit(m, m.unacked[0], true)
+	}
+	return nil
 }
 
 func (f *Fleet) acked(m *member, e *proto.Event) {
@@ -136,6 +185,9 @@ func (f *Fleet) acked(m *member, e *proto.Event) {
 		return
 	}
 	m.unacked = slices.Delete(m.unacked, i, i+1)
+	if f.cfg.Careful && i == 0 && len(m.unacked) > 0 {
+		f.transmit(m, m.unacked[0], false)
+	}
 }
 
 // Closed takes a member out.
@@ -144,17 +196,23 @@ func (f *Fleet) Closed(c *loop.Conn, code int, err error) {
 	if m.conn != c {
 		return
 	}
+	retry := f.cfg.Careful && f.resuming
 	if !m.joined {
 		f.connecting--
+	}
+	if !m.joined && !retry {
 		f.problems.note(&f.problems.Refused, "connection was not joined: code %d, %v", code, err)
 	}
+	joined := m.joined
 	f.leave(m)
 	switch {
 	case m.slow:
 		m.ended, m.code = true, code
+	case retry:
+		f.tryLater(m, dialAgain, 0)
 	case m.leaving:
 		f.away = append(f.away, m)
-	default:
+	case joined:
 		f.problems.note(&f.problems.Dropped, "member %d of %s was cut off: code %d, %v", m.slot, m.room.name, code, err)
 	}
 }
@@ -183,6 +241,9 @@ func (f *Fleet) send(m *member, at int64) {
 	u := unacked{n: r.sent[m.slot], at: at}
 	if f.cfg.Proto.Acks() {
 		m.unacked = append(m.unacked, u)
+		if f.cfg.Careful && len(m.unacked) > 1 {
+			return
+		}
 	}
 	f.transmit(m, u, false)
 }

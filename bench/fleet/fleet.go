@@ -3,6 +3,7 @@
 package fleet
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -26,6 +27,13 @@ type Config struct {
 	TextSize int // bytes, at least check.MinText
 	Window   int // connections being opened at once
 	Compress bool
+	TLS      *tls.Config // nil: without
+	// Careful makes a sender wait for the ack of one text before it sends the
+	// next, and try again what the server refuses for the moment, as a client
+	// with an outbox does.
+	Careful bool
+	// Patience is how long a server may take to deliver what it was sent; 0: 10 s.
+	Patience time.Duration
 	// Slow is how many members of each room, from the last one, stop reading
 	// once they have joined.
 	Slow int
@@ -50,7 +58,10 @@ type Fleet struct {
 	acks       uint64
 	ready      []*member // senders whose message has reached everybody
 	away       []*member // left and not yet back
-	loopMode   bool      // closed loop
+	later      []retry
+	resuming   bool // cut connections may be refused and try again
+	retries    int
+	loopMode   bool // closed loop
 	events     []proto.Event
 	text, out  []byte
 
@@ -109,10 +120,30 @@ type unacked struct {
 	at int64
 }
 
+// retry is something that is tried again.
+type retry struct {
+	at   int64
+	m    *member
+	what again
+}
+
+func (r retry) dials() bool { return r.what == dialAgain }
+
+type again uint8
+
+const (
+	dialAgain again = iota
+	joinAgain
+	sendAgain
+)
+
 // New returns a fleet without connections.
 func New(cfg Config) (*Fleet, error) {
 	if cfg.Rooms < 1 || cfg.Rooms > 1<<16 || cfg.PerRoom < 1 || cfg.Senders > cfg.PerRoom-cfg.Slow || cfg.TextSize < check.MinText {
 		return nil, fmt.Errorf("impossible fleet: %+v", cfg)
+	}
+	if cfg.Patience == 0 {
+		cfg.Patience = 10 * time.Second
 	}
 	f := &Fleet{cfg: cfg, start: time.Now(), check: check.New()}
 	var err error
@@ -144,6 +175,9 @@ func (f *Fleet) Size() int { return len(f.members) }
 // Problems are those so far.
 func (f *Fleet) Problems() Problems { return f.problems }
 
+// Retries is how often the server refused something for the moment.
+func (f *Fleet) Retries() int { return f.retries }
+
 // now is the monotonic clock of the stamps.
 func (f *Fleet) now() int64 { return int64(time.Since(f.start)) }
 
@@ -168,7 +202,7 @@ func (f *Fleet) connect(timeout time.Duration, drive driver) (Storm, error) {
 	began := time.Now()
 	f.joins.Reset()
 	next := 0
-	for next < len(members) || f.connecting > 0 {
+	for next < len(members) || f.connecting > 0 || slices.ContainsFunc(f.later, retry.dials) {
 		for ; next < len(members) && f.connecting < f.cfg.Window; next++ {
 			if members[next].conn != nil {
 				continue
@@ -181,7 +215,7 @@ func (f *Fleet) connect(timeout time.Duration, drive driver) (Storm, error) {
 		if err != nil {
 			return Storm{}, err
 		}
-		if err := f.loop.Poll(min(wait, 5*time.Millisecond)); err != nil {
+		if err := f.poll(min(wait, 5*time.Millisecond)); err != nil {
 			return Storm{}, err
 		}
 		if f.problems.Total() > 0 {
@@ -194,6 +228,30 @@ func (f *Fleet) connect(timeout time.Duration, drive driver) (Storm, error) {
 	return Storm{Elapsed: time.Since(began), P50: f.joins.Quantile(0.5), P99: f.joins.Quantile(0.99), Max: f.joins.Max()}, nil
 }
 
+// poll lets the loop work and tries again what is due.
+func (f *Fleet) poll(wait time.Duration) error {
+	if len(f.later) > 0 {
+		wait = min(wait, 5*time.Millisecond)
+	}
+	if err := f.loop.Poll(wait); err != nil || len(f.later) == 0 {
+		return err
+	}
+	var due []retry
+	now := f.now()
+	f.later = slices.DeleteFunc(f.later, func(r retry) bool {
+		if r.at <= now {
+			due = append(due, r)
+		}
+		return r.at <= now
+	})
+	for _, r := range due {
+		if err := f.again(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // extensions is the offer that all compressed runs make.
 const extensions = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 
@@ -203,7 +261,7 @@ const slowBuffer = 4096
 
 // dial begins to connect a member.
 func (f *Fleet) dial(m *member) error {
-	t := loop.Target{Addr: f.cfg.Addr, Path: f.cfg.Proto.Path(proto.Identity{
+	t := loop.Target{Addr: f.cfg.Addr, TLS: f.cfg.TLS, Path: f.cfg.Proto.Path(proto.Identity{
 		User: fmt.Sprintf("u%05d", m.index), Client: fmt.Sprintf("bench-client-%08d", m.index),
 	})}
 	if f.cfg.Addr.Addr() == netip.AddrFrom4([4]byte{127, 0, 0, 1}) {
@@ -229,7 +287,7 @@ func (f *Fleet) dial(m *member) error {
 // Settle keeps the connections going for a while without sending anything.
 func (f *Fleet) Settle(d time.Duration) error {
 	for end := time.Now().Add(d); time.Now().Before(end); {
-		if err := f.loop.Poll(min(20*time.Millisecond, time.Until(end))); err != nil {
+		if err := f.poll(min(20*time.Millisecond, time.Until(end))); err != nil {
 			return err
 		}
 	}
@@ -240,7 +298,7 @@ func (f *Fleet) Settle(d time.Duration) error {
 // what has not by then is found by Verify.
 func (f *Fleet) Drain(timeout time.Duration) error {
 	for end := time.Now().Add(timeout); time.Now().Before(end) && f.behind(); {
-		if err := f.loop.Poll(20 * time.Millisecond); err != nil {
+		if err := f.poll(20 * time.Millisecond); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@
 package loop
 
 import (
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -27,6 +28,8 @@ type Conn struct {
 
 	loop     *Loop
 	fd       int
+	tls      *tls.Conn // nil: plain
+	waiting  bool      // reads and writes of the handshake wait
 	events   uint32
 	in       []byte // incomplete frame
 	out      []byte // not yet written
@@ -53,24 +56,33 @@ func (c *Conn) frame(op byte, payload []byte) {
 	}
 	l := c.loop
 	l.mask = l.mask*1664525 + 1013904223
-	if len(c.out) > 0 {
-		if len(c.out) > maxOut {
-			c.fail(0, errOut)
-			return
-		}
-		c.out = wire.AppendFrame(c.out, op, payload, l.mask)
-		return
-	}
 	l.out = wire.AppendFrame(l.out[:0], op, payload, l.mask)
-	n, err := c.write(l.out)
+	err := error(nil)
+	if c.tls != nil {
+		_, err = c.tls.Write(l.out)
+	} else {
+		err = c.enqueue(l.out)
+	}
 	if err != nil {
 		c.fail(0, err)
-		return
 	}
-	if n < len(l.out) {
-		c.out = append(c.out, l.out[n:]...)
-		c.watch(c.events | unix.EPOLLOUT)
+}
+
+// enqueue writes p, or keeps what the socket does not take for later.
+func (c *Conn) enqueue(p []byte) error {
+	n := 0
+	if len(c.out) == 0 {
+		var err error
+		if n, err = c.write(p); err != nil || n == len(p) {
+			return err
+		}
 	}
+	if len(c.out) > maxOut {
+		return errOut
+	}
+	c.out = append(c.out, p[n:]...)
+	c.watch(c.events | unix.EPOLLOUT)
+	return nil
 }
 
 // write writes what the socket takes.
@@ -165,35 +177,59 @@ func (c *Conn) flush() bool {
 	return !c.closed
 }
 
-// read takes what has arrived, once: readiness is level-triggered.
+// read takes what has arrived, once: readiness is level-triggered. Only what
+// TLS holds back is invisible to epoll, so there it reads to the end.
 func (c *Conn) read() {
-	l := c.loop
-	start := leftRoom - len(c.in)
-	copy(l.buf[start:], c.in)
-	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(c.fd), uintptr(unsafe.Pointer(&l.buf[leftRoom])), readSize)
+	for l := c.loop; ; {
+		start := leftRoom - len(c.in)
+		copy(l.buf[start:], c.in)
+		n, err := c.fill(l.buf[leftRoom:])
+		if errors.Is(err, errAgain) {
+			return
+		}
+		if err != nil {
+			c.fail(0, err)
+			return
+		}
+		l.Bytes += uint64(n)
+		rest := c.take(l.buf[start : leftRoom+n])
+		switch {
+		case c.closed:
+			return
+		case len(rest) == 0:
+			c.in = nil
+		case len(rest) > leftRoom:
+			c.fail(0, wire.ErrTooLong)
+			return
+		default:
+			c.in = append(c.in[:0], rest...)
+		}
+		if c.tls == nil {
+			return
+		}
+	}
+}
+
+// fill reads plain bytes.
+func (c *Conn) fill(p []byte) (int, error) {
+	if c.tls != nil {
+		return c.tls.Read(p)
+	}
+	return c.receive(p)
+}
+
+// receive reads from the socket; errAgain: there is nothing at the moment.
+func (c *Conn) receive(p []byte) (int, error) {
+	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(c.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
 	switch {
 	case errno == unix.EAGAIN || errno == unix.EINTR:
-		return
+		return 0, errAgain
 	case errno != 0:
-		c.fail(0, fmt.Errorf("reading: %w", errno))
-		return
+		return 0, fmt.Errorf("reading: %w", errno)
 	case n == 0:
-		c.fail(0, io.EOF)
-		return
+		return 0, io.EOF
 	}
-	l.Bytes += uint64(n)
-	rest := c.take(l.buf[start : leftRoom+int(n)])
-	if c.closed {
-		return
-	}
-	switch {
-	case len(rest) == 0:
-		c.in = nil
-	case len(rest) > leftRoom:
-		c.fail(0, wire.ErrTooLong)
-	default:
-		c.in = append(c.in[:0], rest...)
-	}
+	return int(n), nil
 }
 
 // take handles complete frames and returns the rest.

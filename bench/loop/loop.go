@@ -3,6 +3,7 @@
 package loop
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -77,6 +78,9 @@ type Target struct {
 	Path       string
 	Extensions string
 	ReadBuffer int // SO_RCVBUF in bytes; 0: the system's
+	// TLS, when set, makes the connection encrypted. Its handshake is done by
+	// Dial, which waits for it.
+	TLS *tls.Config
 }
 
 // Dial begins to connect; Opened or Closed of the handler follow. user is what
@@ -95,13 +99,21 @@ func (l *Loop) Dial(t *Target, user any) (*Conn, error) {
 	}
 	c := &Conn{User: user, loop: l, fd: fd}
 	c.events = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP
-	c.out = wire.AppendUpgrade(nil, t.Addr.String(), t.Path, t.Extensions)
 	l.conns[fd] = c
 	l.open++
 	ev := unix.EpollEvent{Events: c.events, Fd: int32(fd)}
 	if err := unix.EpollCtl(l.ep, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
 		c.Abort()
 		return nil, fmt.Errorf("watching a socket: %w", err)
+	}
+	request := wire.AppendUpgrade(nil, t.Addr.String(), t.Path, t.Extensions)
+	if t.TLS == nil {
+		c.out = request // leaves when the socket is writable
+		return c, nil
+	}
+	if err := c.encrypt(t.TLS, request); err != nil {
+		c.Abort()
+		return nil, err
 	}
 	return c, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"time"
 )
 
 // Partyline is version 1 of Partyline's contract, docs/protocol.md. Events are
@@ -92,6 +93,8 @@ func parseOther(name string, payload []byte) (Event, error) {
 		Replayed  *int   `json:"replayed"`
 		Reset     bool   `json:"reset"`
 		Duplicate bool   `json:"duplicate"`
+		Code      string `json:"code"`
+		After     int64  `json:"retry_after_ms"`
 	}
 	if err := json.Unmarshal(payload, &f); err != nil {
 		return Event{}, fmt.Errorf("%w: %w", syntax(payload), err)
@@ -108,7 +111,10 @@ func parseOther(name string, payload []byte) (Event, error) {
 	case "bye":
 		e.Kind, e.Text = Bye, payload
 	default:
-		e.Kind, e.Text = Failed, payload
+		e.Kind, e.Text, e.After = Failed, payload, time.Duration(f.After)*time.Millisecond
+		if f.Code == "storage_unavailable" || f.Code == "overloaded" {
+			e.Kind = Refused
+		}
 	}
 	return e, nil
 }

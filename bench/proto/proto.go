@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Kind says what an [Event] is.
@@ -17,6 +18,7 @@ const (
 	Ack          // a text was stored
 	Answer       // Text has to be sent back
 	Bye          // the server will close
+	Refused      // a text, or a join without ID, that may be tried again After
 	Failed       // Text is what the server complains about
 )
 
@@ -28,7 +30,8 @@ type Event struct {
 	Epoch     string // Joined
 	Reset     bool   // Joined: a resume was not possible
 	Duplicate bool   // Ack
-	ID        []byte // Ack: of the text
+	ID        []byte // Ack, Refused: of the text
+	After     time.Duration
 }
 
 // Identity is who connects.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"testing"
+	"time"
 )
 
 func parse(t *testing.T, p Protocol, payload string) []Event {
@@ -37,6 +38,10 @@ func TestPartyline(t *testing.T) {
 	}
 	if e = parse(t, p, `{"type":"error","code":"rate_limited","message":"x"}`); len(e) != 1 || e[0].Kind != Failed {
 		t.Errorf("error: %+v", e)
+	}
+	e = parse(t, p, `{"type":"error","code":"storage_unavailable","message":"x","id":"n7","retry_after_ms":1500}`)
+	if len(e) != 1 || e[0].Kind != Refused || e[0].After != 1500*time.Millisecond || string(e[0].ID) != "n7" {
+		t.Errorf("refusal: %+v", e)
 	}
 	if e = parse(t, p, `{"type":"presence","room":"r0001","members":3}`); len(e) != 0 {
 		t.Errorf("presence: %+v", e)

@@ -52,6 +52,14 @@ func upper(i int) int64 {
 // Count is the number of values.
 func (h *Hist) Count() uint64 { return h.total }
 
+// CountAbove is the number of values above d, give or take one bucket.
+func (h *Hist) CountAbove(d time.Duration) (n uint64) {
+	for _, c := range h.counts[bucket(int64(d))+1:] {
+		n += c
+	}
+	return n
+}
+
 // Max is the largest value, exact; 0 when empty.
 func (h *Hist) Max() time.Duration { return time.Duration(h.max) }
 

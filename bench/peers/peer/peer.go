@@ -11,6 +11,7 @@ package peer
 
 import (
 	"context"
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"net"
@@ -23,10 +24,19 @@ const MaxMessage = 8 << 10
 // Listen parses the command line, opens the listener, and says so.
 func Listen() (net.Listener, error) {
 	addr := flag.String("addr", "127.0.0.1:0", "address to listen on")
+	cert := flag.String("cert", "", "certificate file; with -key: TLS")
+	key := flag.String("key", "", "key file")
 	flag.Parse()
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", *addr)
 	if err != nil {
 		return nil, fmt.Errorf("listening: %w", err)
+	}
+	if *cert != "" {
+		pair, err := tls.LoadX509KeyPair(*cert, *key)
+		if err != nil {
+			return nil, fmt.Errorf("loading the certificate: %w", err)
+		}
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 	}
 	fmt.Fprintf(os.Stdout, "ready %s\n", l.Addr())
 	return l, nil
