@@ -59,7 +59,7 @@ type bench struct {
 
 // parse reads the command line.
 func parse(args []string, stderr io.Writer) (*bench, error) {
-	b := &bench{progress: stderr, size: full, targets: make(map[string]bool)}
+	b := &bench{progress: stderr, size: fullSizes(), targets: make(map[string]bool)}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.StringVar(&b.server, "server", "../bin/partyline", "binary to measure")
@@ -74,7 +74,7 @@ func parse(args []string, stderr io.Writer) (*bench, error) {
 		return nil, err
 	}
 	if *quick {
-		b.size = small
+		b.size = quickSizes()
 	}
 	err := b.choose(*scenarios, *targets)
 	if err == nil && (fs.NArg() > 0 || b.repeat < 1 || b.chat < time.Second) {

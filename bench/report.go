@@ -211,7 +211,7 @@ func (b *bench) describe(w io.Writer) {
 		fmt.Fprintf(w, "- Peer: %s\n", line)
 	}
 	fmt.Fprintf(w, "- Texts of %d bytes; warm-up %v, measured %v\n", textSize, b.size.warm, b.size.measure)
-	if b.size != full {
+	if b.size != fullSizes() {
 		fmt.Fprintf(w, "- **Quick run: smaller fleets and short times. Not for comparison.**\n")
 	}
 	for _, t := range b.chosen() {

@@ -23,16 +23,21 @@ type sizes struct {
 	warm, measure, rest time.Duration
 }
 
-var (
-	full = sizes{
+// fullSizes are those that count.
+func fullSizes() sizes {
+	return sizes{
 		rooms: 1000, perRoom: 10, roomsRate: 1000, room: 1000, large: 5000, churnRooms: 200, churn: 500,
 		slowRoom: 100, slow: 10, connections: 15000, warm: time.Second, measure: 5 * time.Second, rest: 3 * time.Second,
 	}
-	small = sizes{
+}
+
+// quickSizes are enough to see that everything works.
+func quickSizes() sizes {
+	return sizes{
 		rooms: 100, perRoom: 10, roomsRate: 100, room: 200, large: 500, churnRooms: 20, churn: 50,
 		slowRoom: 50, slow: 5, connections: 1000, warm: 300 * time.Millisecond, measure: time.Second, rest: time.Second,
 	}
-)
+}
 
 // Fixed numbers of the work.
 const (

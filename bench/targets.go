@@ -110,29 +110,36 @@ func (b *bench) start(ctx context.Context, t *target, extra ...string) (*server,
 	if err := os.Mkdir(s.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making a directory: %w", err)
 	}
-	err := errors.New("nothing was started")
+	var err error
 	switch {
 	case t.split:
 		err = b.startSplit(ctx, ctx2, s, t, extra)
 	case t.ours():
 		s.main, s.addr, _, err = b.startOurs(ctx, ctx2, b.serverCPU, s.dir, t, extra...)
 	default:
-		s.main, err = proc.Start(ctx, b.serverCPU, s.dir+"/log", append([]string{filepath.Join(b.dir, t.peer)}, extra...)...)
-		if err == nil {
-			err = s.main.Await(ctx2, func(log []byte) bool {
-				addr, ok := bytes.CutPrefix(log, []byte("ready "))
-				if ok && bytes.HasSuffix(addr, []byte("\n")) {
-					s.addr, err = netip.ParseAddrPort(string(bytes.TrimSpace(addr)))
-				}
-				return s.addr.IsValid() || err != nil
-			})
-		}
+		err = b.startPeer(ctx, ctx2, s, t, extra)
 	}
 	if err != nil {
 		s.stop()
 		return nil, err
 	}
 	return s, nil
+}
+
+// startPeer starts a peer and waits for its address.
+func (b *bench) startPeer(ctx, ready context.Context, s *server, t *target, extra []string) (err error) {
+	s.main, err = proc.Start(ctx, b.serverCPU, s.dir+"/log", append([]string{filepath.Join(b.dir, t.peer)}, extra...)...)
+	if err != nil {
+		return err
+	}
+	var bad error
+	err = s.main.Await(ready, func(log []byte) bool {
+		if addr, ok := bytes.CutPrefix(log, []byte("ready ")); ok && bytes.HasSuffix(addr, []byte("\n")) {
+			s.addr, bad = netip.ParseAddrPort(string(bytes.TrimSpace(addr)))
+		}
+		return s.addr.IsValid() || bad != nil
+	})
+	return errors.Join(err, bad)
 }
 
 // startOurs starts a process of Partyline and waits for its ready line.

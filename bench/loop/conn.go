@@ -57,7 +57,7 @@ func (c *Conn) frame(op byte, payload []byte) {
 	l := c.loop
 	l.mask = l.mask*1664525 + 1013904223
 	l.out = wire.AppendFrame(l.out[:0], op, payload, l.mask)
-	err := error(nil)
+	var err error
 	if c.tls != nil {
 		_, err = c.tls.Write(l.out)
 	} else {

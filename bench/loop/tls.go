@@ -3,7 +3,9 @@
 package loop
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -28,7 +30,9 @@ const handshakePatience = 10 * time.Second
 func (c *Conn) encrypt(cfg *tls.Config, request []byte) error {
 	c.tls = tls.Client(&socket{c: c}, cfg)
 	c.waiting = true
-	if err := c.tls.Handshake(); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), handshakePatience)
+	defer cancel()
+	if err := c.tls.HandshakeContext(ctx); err != nil {
 		return fmt.Errorf("TLS handshake: %w", err)
 	}
 	c.waiting = false
@@ -49,7 +53,7 @@ type socket struct {
 func (s *socket) Read(p []byte) (int, error) {
 	for {
 		n, err := s.c.receive(p)
-		if err != error(errAgain) || !s.c.waiting {
+		if !errors.Is(err, errAgain) || !s.c.waiting {
 			return n, err
 		}
 		if err := s.c.await(unix.POLLIN); err != nil {
@@ -87,7 +91,7 @@ func (c *Conn) await(events int16) error {
 	fds := []unix.PollFd{{Fd: int32(c.fd), Events: events}}
 	for end := time.Now().Add(handshakePatience); time.Now().Before(end); {
 		n, err := unix.Poll(fds, int(time.Until(end).Milliseconds())+1)
-		if err != nil && err != unix.EINTR {
+		if err != nil && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("waiting for a socket: %w", err)
 		}
 		if n > 0 {

@@ -79,7 +79,7 @@ func fileSystem(dir string) string {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return "unknown"
 	}
-	switch int64(st.Type) {
+	switch st.Type {
 	case unix.TMPFS_MAGIC:
 		return "tmpfs (fsync costs nothing here)"
 	case unix.EXT4_SUPER_MAGIC:

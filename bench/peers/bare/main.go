@@ -158,9 +158,10 @@ func (s *server) take(c *conn, data []byte) ([]byte, bool) {
 	}
 	for len(data) >= 6 {
 		size, head := int(data[1]&0x7f), 2
-		if size == 126 {
+		switch size {
+		case 126:
 			size, head = int(binary.BigEndian.Uint16(data[2:])), 4
-		} else if size == 127 {
+		case 127:
 			return nil, false
 		}
 		if len(data) < head+4+size {
