@@ -437,7 +437,7 @@ func TestPowerCut(t *testing.T) {
 	n, _ = runNode(t, stream.WithBootID(stream.WithDisk(before, c.syncFile, c.syncDir), "before"))
 	c.start(t, dir)
 	log, _ = openLog(t, n)
-	w := newWriters(runPublisher(t, log, stream.PublisherConfig{}), 24 << 10)
+	w := newWriters(runPublisher(t, log, stream.PublisherConfig{}), 24<<10)
 	w.run(t.Context(), rooms)
 	stopErasing := w.erase(t, n)
 	for cut := range cuts {
@@ -467,7 +467,7 @@ func TestPowerCutTakes(t *testing.T) {
 			n, _ := runNode(t, stream.WithBootID(stream.WithDisk(stream.NodeConfig{Dir: dir}, c.syncFile, c.syncDir), "before"))
 			c.start(t, dir)
 			log, _ := openLog(t, n)
-			w := newWriters(runPublisher(t, log, stream.PublisherConfig{}), 64 << 10)
+			w := newWriters(runPublisher(t, log, stream.PublisherConfig{}), 64<<10)
 			w.run(t.Context(), 4)
 			w.grow(t, dir, 2)
 			w.end(t)
