@@ -27,7 +27,7 @@ type sizes struct {
 func fullSizes() sizes {
 	return sizes{
 		rooms: 1000, perRoom: 10, roomsRate: 1000, room: 1000, large: 5000, churnRooms: 200, churn: 500,
-		slowRoom: 100, slow: 10, connections: 15000, warm: time.Second, measure: 5 * time.Second, rest: 3 * time.Second,
+		slowRoom: 100, slow: 10, connections: 15000, warm: time.Second, measure: 4 * time.Second, rest: 3 * time.Second,
 	}
 }
 

@@ -35,7 +35,7 @@ func allScenarios() []*scenario {
 			metrics: append(chatMetrics("fixed", "compressed, 20 messages/s", false), chatMetrics("closed", "compressed, closed loop", true)...),
 		},
 		{
-			name: "tls", title: "TLS", suits: func(t *target) bool { return t.name == subject || !t.ours() && t.name != "bare" }, run: runTLS,
+			name: "tls", title: "TLS", once: true, suits: func(t *target) bool { return t.name == subject || !t.ours() && t.name != "bare" }, run: runTLS,
 			about:   "the room of 1,000 over TLS 1.3; the generator decrypts on its core",
 			metrics: append(chatMetrics("fixed", "TLS, 20 messages/s", false), chatMetrics("closed", "TLS, closed loop", true)...),
 		},

@@ -222,7 +222,8 @@ func (f *Fleet) connect(timeout time.Duration, drive driver) (Storm, error) {
 			return Storm{}, fmt.Errorf("connecting: %s", f.problems.First)
 		}
 		if time.Since(began) > timeout {
-			return Storm{}, fmt.Errorf("connecting: %d of %d left, %d in progress: %w", len(members)-next, len(members), f.connecting, ErrTimeout)
+			return Storm{}, fmt.Errorf("connecting: %d of %d not begun, %d in progress, %d refused for the moment and tried again: %w",
+				len(members)-next, len(members), f.connecting, f.retries, ErrTimeout)
 		}
 	}
 	return Storm{Elapsed: time.Since(began), P50: f.joins.Quantile(0.5), P99: f.joins.Quantile(0.99), Max: f.joins.Max()}, nil
