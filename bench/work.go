@@ -59,7 +59,9 @@ func allScenarios() []*scenario {
 				metric{"first", "RSS MiB at the beginning of the chat", 1, false}, metric{"last", "RSS MiB at its end", 1, false},
 				metric{"growth", "RSS growth, KiB per minute", 0, false}, metric{"chat", "seconds of chat", 0, false},
 				metric{"resume", "seconds until all were back", 2, false}, metric{"resumecpu", "CPU µs per resume", 0, false},
-				metric{"retries", "refusals for the moment, tried again", 0, false}),
+				metric{"againconnect", "connections refused for the moment, tried again", 0, false},
+				metric{"againjoin", "joins refused for the moment, tried again", 0, false},
+				metric{"againtext", "texts refused for the moment, tried again", 0, false}),
 		},
 	}
 }
@@ -283,7 +285,10 @@ func (b *bench) cutAndResume(s *server, f *fleet.Fleet, r *result) error {
 	if err != nil {
 		return err
 	}
-	r.add("retries", float64(f.Retries()))
+	again := f.Retries()
+	r.add("againconnect", float64(again.Connections))
+	r.add("againjoin", float64(again.Joins))
+	r.add("againtext", float64(again.Texts))
 	r.add("resume", storm.Elapsed.Seconds())
 	r.add("resumecpu", float64(after.Sub(before).Server.Nanoseconds())/1e3/float64(f.Size()))
 	if storm.Elapsed > resumeTime {

@@ -152,7 +152,14 @@ func (f *Fleet) tryLater(m *member, what again, after time.Duration) {
 	if after <= 0 {
 		after = retryAfter
 	}
-	f.retries++
+	switch what {
+	case dialAgain:
+		f.retries.Connections++
+	case joinAgain:
+		f.retries.Joins++
+	case sendAgain:
+		f.retries.Texts++
+	}
 	f.later = append(f.later, retry{at: f.now() + int64(after), m: m, what: what})
 }
 

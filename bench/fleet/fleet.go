@@ -60,7 +60,7 @@ type Fleet struct {
 	away       []*member // left and not yet back
 	later      []retry
 	resuming   bool // cut connections may be refused and try again
-	retries    int
+	retries    Retries
 	loopMode   bool // closed loop
 	events     []proto.Event
 	text, out  []byte
@@ -176,7 +176,10 @@ func (f *Fleet) Size() int { return len(f.members) }
 func (f *Fleet) Problems() Problems { return f.problems }
 
 // Retries is how often the server refused something for the moment.
-func (f *Fleet) Retries() int { return f.retries }
+type Retries struct{ Connections, Joins, Texts int }
+
+// Retries are those so far.
+func (f *Fleet) Retries() Retries { return f.retries }
 
 // now is the monotonic clock of the stamps.
 func (f *Fleet) now() int64 { return int64(time.Since(f.start)) }
@@ -222,7 +225,7 @@ func (f *Fleet) connect(timeout time.Duration, drive driver) (Storm, error) {
 			return Storm{}, fmt.Errorf("connecting: %s", f.problems.First)
 		}
 		if time.Since(began) > timeout {
-			return Storm{}, fmt.Errorf("connecting: %d of %d not begun, %d in progress, %d refused for the moment and tried again: %w",
+			return Storm{}, fmt.Errorf("connecting: %d of %d not begun, %d in progress, refused for the moment and tried again: %+v: %w",
 				len(members)-next, len(members), f.connecting, f.retries, ErrTimeout)
 		}
 	}
