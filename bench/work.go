@@ -18,7 +18,8 @@ func allScenarios() []*scenario {
 		{
 			name: "rooms", title: "1,000 rooms of 10: connect storm, idle, 10,000 deliveries/s", suits: everybody, run: runRooms,
 			about:   "10,000 connections are opened and joined, 128 at once; then nothing happens for a while and memory is read; then 1,000 messages/s go to the rooms in turn",
-			metrics: append(stormMetrics(), chatMetrics("", "1,000 rooms of 10", false)...),
+			metrics: append(append(stormMetrics(), chatMetrics("", "1,000 rooms of 10", false)...),
+				metric{"againtext", "texts refused for the moment, tried again", 0, false}),
 		},
 		{
 			name: "room", title: "one room of 1,000 members", suits: everybody, run: runRoom,
@@ -83,7 +84,7 @@ func scenarioNames() (names []string) {
 }
 
 func runRooms(ctx context.Context, b *bench, t *target, r *result) error {
-	cfg := fleet.Config{Rooms: b.size.rooms, PerRoom: b.size.perRoom, Senders: b.size.perRoom}
+	cfg := fleet.Config{Rooms: b.size.rooms, PerRoom: b.size.perRoom, Senders: b.size.perRoom, Careful: true}
 	return b.session(ctx, t, r, cfg, nil, true, func(s *server, f *fleet.Fleet) error {
 		if err := f.Settle(b.size.rest / 3); err != nil { // for work that follows a start
 			return err
@@ -118,8 +119,14 @@ func runRooms(ctx context.Context, b *bench, t *target, r *result) error {
 		r.add("sockets", each(empty.Sockets, full.Sockets))
 		r.add("slab", each(empty.Slab, full.Slab))
 		chat, err := f.FixedRate(b.size.roomsRate, b.span(), s.usage)
+		if err != nil {
+			return err
+		}
 		r.chat("", chat)
-		return err
+		if t.ours() {
+			r.add("againtext", float64(f.Retries().Texts))
+		}
+		return nil
 	})
 }
 
@@ -195,7 +202,7 @@ func runTLS(ctx context.Context, b *bench, t *target, r *result) error {
 }
 
 func runChurn(ctx context.Context, b *bench, t *target, r *result) error {
-	cfg := fleet.Config{Rooms: b.size.churnRooms, PerRoom: b.size.perRoom, Senders: 2}
+	cfg := fleet.Config{Rooms: b.size.churnRooms, PerRoom: b.size.perRoom, Senders: 2, Careful: true}
 	return b.session(ctx, t, r, cfg, nil, false, func(s *server, f *fleet.Fleet) error {
 		if err := b.join(f); err != nil {
 			return err
@@ -245,7 +252,7 @@ func runSlow(ctx context.Context, b *bench, t *target, r *result) error {
 const resumeTime = 20 * time.Second
 
 func runFifteen(ctx context.Context, b *bench, t *target, r *result) error {
-	cfg := fleet.Config{Rooms: b.size.connections / b.size.perRoom, PerRoom: b.size.perRoom, Senders: 2, Careful: true}
+	cfg := fleet.Config{Rooms: b.size.connections / b.size.perRoom, PerRoom: b.size.perRoom, Senders: 2, Careful: true, Patience: 30 * time.Second}
 	return b.session(ctx, t, r, cfg, nil, true, func(s *server, f *fleet.Fleet) error {
 		if err := b.join(f); err != nil {
 			return err

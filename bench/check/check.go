@@ -189,10 +189,17 @@ func (c *Checker) Close() Faults {
 
 // CompareOrder is called with all members of a room that were there from the
 // first to the last message: those that saw another order than the first one
-// are counted.
+// are counted. Members that have not seen all are left out, others count what
+// they miss.
 func (c *Checker) CompareOrder(members []*Member) {
+	var first *Member
 	for _, m := range members {
-		if m.Order != members[0].Order {
+		if first == nil || m.Seen > first.Seen {
+			first = m
+		}
+	}
+	for _, m := range members {
+		if m.Seen == first.Seen && m.Order != first.Order {
 			c.Order++
 			c.note("a member of room %d saw an order of its own", m.Room)
 		}

@@ -98,8 +98,9 @@ func TestOrderAmongMembers(t *testing.T) {
 		return m
 	}
 	c := New()
+	c.CompareOrder(nil)
 	a, b := deliver(c, 0, 1, 0, 1), deliver(c, 0, 1, 0, 1)
-	c.CompareOrder([]*Member{a, b})
+	c.CompareOrder([]*Member{deliver(c, 0, 1), a, b})
 	if c.Total() != 0 {
 		t.Fatalf("same order: %v", &c.Faults)
 	}

@@ -316,16 +316,18 @@ func (f *Fleet) behind() bool {
 }
 
 // Verify closes the books: what did not arrive by now counts as lost. All
-// members that read are checked; with order set the order is compared between
+// members that read are checked, against what was acknowledged where there are
+// acknowledgements; a text that was not is a problem of its own. With order set the order is compared between
 // them, which needs everybody to have been there all the time.
 func (f *Fleet) Verify(order bool) check.Faults {
 	for _, r := range f.rooms {
 		var states []*check.Member
+		promised := f.promised(r)
 		for _, m := range r.members {
 			if m.slow || !m.joined {
 				continue
 			}
-			f.check.Finish(m.state, r.sent)
+			f.check.Finish(m.state, promised)
 			states = append(states, m.state)
 			if f.cfg.Proto.Acks() && len(m.unacked) > 0 {
 				f.problems.note(&f.problems.Messages, "%d texts were not acknowledged, first number %d", len(m.unacked), m.unacked[0].n)
@@ -336,6 +338,18 @@ func (f *Fleet) Verify(order bool) check.Faults {
 		}
 	}
 	return f.check.Close()
+}
+
+// promised is, for each sender of a room, the number up to which everything has
+// to arrive. Where texts are acknowledged, one that was not may be stored or not.
+func (f *Fleet) promised(r *room) []uint32 {
+	promised := slices.Clone(r.sent)
+	for s := range promised {
+		if m := r.members[s]; f.cfg.Proto.Acks() && len(m.unacked) > 0 {
+			promised[s] = m.unacked[0].n - 1
+		}
+	}
+	return promised
 }
 
 // quiet makes a collection now rather than while something is measured.
