@@ -17,7 +17,7 @@ func allScenarios() []*scenario {
 	return []*scenario{
 		{
 			name: "rooms", title: "1,000 rooms of 10: connect storm, idle, 10,000 deliveries/s", suits: everybody, run: runRooms,
-			about:   "10,000 connections are opened and joined, 128 at once; then nothing happens for a while and memory is read; then 1,000 messages/s go to the rooms in turn",
+			about: "10,000 connections are opened and joined, 128 at once; then nothing happens for a while and memory is read; then 1,000 messages/s go to the rooms in turn",
 			metrics: append(append(stormMetrics(), chatMetrics("", "1,000 rooms of 10", false)...),
 				metric{"againtext", "texts refused for the moment, tried again", 0, false}),
 		},

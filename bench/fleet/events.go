@@ -179,15 +179,12 @@ func (f *Fleet) again(r retry) error {
 
 func (f *Fleet) acked(m *member, e *proto.Event) {
 	f.acks++
-	if len(e.ID) == 0 { // acknowledged in order
-		if len(m.unacked) > 0 {
-			m.unacked = m.unacked[1:]
-		}
-		return
+	i := 0 // without an id the acks are in order
+	if len(e.ID) > 0 {
+		n, err := strconv.ParseUint(string(e.ID[1:]), 16, 32)
+		i = slices.IndexFunc(m.unacked, func(u unacked) bool { return err == nil && uint64(u.n) == n })
 	}
-	n, err := strconv.ParseUint(string(e.ID[1:]), 16, 32)
-	i := slices.IndexFunc(m.unacked, func(u unacked) bool { return uint64(u.n) == n })
-	if err != nil || i < 0 {
+	if i < 0 || i >= len(m.unacked) {
 		f.problems.note(&f.problems.Messages, "ack for %q, which was not awaited", e.ID)
 		return
 	}
