@@ -47,6 +47,15 @@ func TestFaultlessServerHasNoFaults(t *testing.T) {
 		_, addr := newFake(t)
 		faultless(t, small(t, addr, patient))
 	})
+	t.Run("compressed", func(t *testing.T) {
+		t.Parallel()
+		_, addr := newFake(t)
+		f := small(t, addr, func(c *Config) { c.Compress = true; patient(c) })
+		faultless(t, f)
+		if f.unpack.reader == nil {
+			t.Error("nothing was compressed")
+		}
+	})
 	t.Run("TLS", func(t *testing.T) {
 		t.Parallel()
 		addr, client := newTLSFake(t)

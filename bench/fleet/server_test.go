@@ -78,7 +78,7 @@ func (f *fake) set(wrong func(f *fake, k int, m *peer, e event) []event) {
 
 // ServeHTTP runs one connection.
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	conn, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
+	conn, err := (&websocket.Upgrader{EnableCompression: true}).Upgrade(w, r, nil)
 	if err != nil {
 		f.t.Error(err)
 		return
