@@ -68,7 +68,7 @@ func TestStartBindsTheChild(t *testing.T) {
 	}
 	cpu := cpus[len(cpus)-1]
 	p, err := Start(t.Context(), cpu, t.TempDir()+"/log", "/bin/sh", "-c",
-		"while read -r name list; do [ $name = Cpus_allowed_list: ] && echo cores $list; done < /proc/self/status; exec cat")
+		"while read -r name list; do [ $name = Cpus_allowed_list: ] && echo cores $list; done < /proc/self/status; exec sleep 60")
 	if err != nil {
 		t.Fatal(err)
 	}
