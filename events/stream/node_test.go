@@ -350,19 +350,18 @@ func TestStopWhileOthersStore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		began, ended := make(chan struct{}), make(chan struct{})
+		if _, err := nc.Request("chat.lobby", []byte("{}"), eventstest.Patience); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			for i := 0; ; i++ {
+			for {
 				if _, err := nc.Request("chat.lobby", []byte("{}"), eventstest.Patience); err != nil {
 					return
 				}
-				if i == 0 {
-					close(began)
-				}
 			}
 		}()
-		<-began
 		if err := stop(); err != nil {
 			t.Fatal(err)
 		}
