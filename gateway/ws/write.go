@@ -67,7 +67,8 @@ func (c *conn) writeLoop() {
 
 // take moves waiting frames into the batch. When nothing waits, the writer is
 // done, but for a FIN that is to be sent: after finish asked for it nothing is
-// queued any more. Without fin another writer may have begun when it returns.
+// queued any more. fin has to be known here: as soon as the mutex is free another
+// Send may have started another writer, whose connection is not to be ended.
 func (c *conn) take(b *batch) (more, fin bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
