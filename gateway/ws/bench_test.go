@@ -126,7 +126,7 @@ func memory() float64 {
 // rawDial opens a WebSocket on a bare descriptor, which costs no heap.
 func rawDial(b *testing.B, addr *net.TCPAddr) int {
 	b.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err == nil {
 		err = syscall.Connect(fd, &syscall.SockaddrInet4{Port: addr.Port, Addr: [4]byte(addr.IP.To4())})
 	}

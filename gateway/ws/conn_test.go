@@ -517,7 +517,7 @@ func TestManyWritersOfOneConnection(t *testing.T) {
 	t.Parallel()
 	const conns, frames = 8, 4000
 	h := newHandler()
-	s := startListener(t, ws.Config{Handler: h, Heartbeat: time.Hour}, certificate(t))
+	s := startListener(t, ws.NewGoroutine, ws.Config{Handler: h, Heartbeat: time.Hour}, certificate(t))
 	t.Cleanup(func() { shutdown(t, s.Engine) })
 	var wg sync.WaitGroup
 	for range conns {

@@ -19,7 +19,7 @@
 // a goroutine of its own. TLS connections, and those of listeners that are not
 // plain TCP ones, have no descriptor that could be used: they run on the
 // goroutine engine behind the same limits. [NewGoroutine] runs everything on
-// every system. Both pass the suite in ws/conformance; ADR 0009 has the reasons.
+// every system. Both pass the suite in ws/conformance; ADR 0008 has the reasons.
 //
 // # Promises
 //

@@ -185,6 +185,9 @@ func TestAcceptErrorsPass(t *testing.T) {
 
 func TestConfigIsChecked(t *testing.T) {
 	t.Parallel()
+	if _, err := ws.New("fastest", ws.Config{Handler: ws.NewEcho(true)}); err == nil {
+		t.Error("an unknown kind of engine was made")
+	}
 	for name, cfg := range map[string]ws.Config{
 		"no handler":       {},
 		"negative number":  {Handler: ws.NewEcho(true), MaxHandshakes: -1},

@@ -29,7 +29,7 @@ func TestConformance(t *testing.T) {
 
 // engines are the constructors under test.
 var engines = map[string]func(ws.Config) (ws.Engine, error){
-	"epoll":     ws.NewEpoll,
+	"auto":      func(cfg ws.Config) (ws.Engine, error) { return ws.New("auto", cfg) }, // epoll on Linux
 	"goroutine": ws.NewGoroutine,
 }
 

@@ -2,5 +2,12 @@
 
 package ws
 
-// NewEpoll makes the goroutine engine here: there is no epoll.
-func NewEpoll(cfg Config) (Engine, error) { return NewGoroutine(cfg) }
+import (
+	"errors"
+	"fmt"
+)
+
+// NewEpoll reports errors.ErrUnsupported: there is no epoll here.
+func NewEpoll(Config) (Engine, error) {
+	return nil, fmt.Errorf("ws: event loops: %w", errors.ErrUnsupported)
+}

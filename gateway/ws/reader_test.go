@@ -288,9 +288,9 @@ func FuzzParseHead(f *testing.F) {
 	})
 }
 
-// TestInboxAlwaysHasRoom: whatever arrives of a long message, there is room for
+// Whatever arrives of a long message, at random, there is room for
 // more of it, and never much more than has arrived.
-func TestInboxAlwaysHasRoom(t *testing.T) {
+func TestInboxGrowsWithItsContents(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(7, 8))
 	for range 300 {

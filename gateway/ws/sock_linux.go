@@ -12,7 +12,7 @@ import (
 )
 
 // The calls of this file go to the kernel without telling Go's scheduler, which
-// is what makes them cheap (see ADR 0009). That is right only because none of
+// is what makes them cheap (see ADR 0008). That is right only because none of
 // them can wait: every socket here is non-blocking.
 
 // recv reads what has arrived. 0 bytes without an error is the peer's end.
