@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -180,15 +181,20 @@ func TestJoinWhilePublishing(t *testing.T) {
 	fx := setup(t, func(c *Config) { c.RingEvents, c.ReplayPage, c.RoomGrace = 6, 5, time.Millisecond })
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
+	var joins atomic.Int64 // the log grows with them: otherwise a slow machine has more to read
 	wg.Go(func() {
-		for i := 0; ; i++ {
+		for i := int64(0); ; i++ {
 			select {
 			case <-stop:
 				return
 			default:
 			}
-			for range rand.IntN(12) {
-				fx.log.say("r", fmt.Sprint(i))
+			if i < joins.Load() {
+				for range rand.IntN(12) {
+					fx.log.say("r", fmt.Sprint(i))
+				}
+			} else {
+				i--
 			}
 			fx.log.set(func() {
 				fx.feeds[0].held = rand.IntN(3) == 0
@@ -203,6 +209,7 @@ func TestJoinWhilePublishing(t *testing.T) {
 	})
 	var clients []*client
 	for i := range 150 {
+		joins.Add(1)
 		c := fx.connect()
 		clients = append(clients, c)
 		fx.log.mu.Lock()
