@@ -42,6 +42,7 @@ type Hub struct {
 	reads     *reads
 	gossip    *gossip
 	expensive chan struct{} // slots of joins that ask the read model
+	lookups   chan struct{} // slots of look-ups of ids
 
 	ringBytes atomic.Int64
 	tailBytes atomic.Int64
@@ -85,6 +86,7 @@ func New(cfg Config, deps Deps) (*Hub, error) {
 		seed:      maphash.MakeSeed(),
 		acked:     newAcked(cfg.AckedIDs),
 		expensive: make(chan struct{}, cfg.ExpensiveJoin),
+		lookups:   make(chan struct{}, maxLookups),
 		active:    make(map[*room]struct{}),
 	}
 	h.buffers.New = newBuffer

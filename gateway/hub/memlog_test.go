@@ -20,12 +20,13 @@ type memLog struct {
 	seq     uint64
 	rooms   map[string][]*stream.Stored
 	ids     map[string]uint64
-	down    bool   // nothing can be stored
-	noQuery bool   // the read model does not answer
-	applied uint64 // what the read model has applied at most
-	heldAck bool   // acknowledgements wait
-	tails   int    // questions for a tail
-	finds   int    // questions for an id
+	down    bool          // nothing can be stored
+	noQuery bool          // the read model does not answer
+	applied uint64        // what the read model has applied at most
+	heldAck bool          // acknowledgements wait
+	tails   int           // questions for a tail
+	finds   int           // questions for an id
+	window  time.Duration // how long ids are remembered, as far as anybody is told
 
 	patience time.Duration // how long at_least waits
 	acks     []func()
@@ -52,6 +53,12 @@ func (l *memLog) Epoch() string {
 }
 
 func (l *memLog) Secret() []byte { return make([]byte, 32) }
+
+func (l *memLog) DedupWindow() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.window
+}
 
 func (l *memLog) LastSeqs(_ context.Context, rooms []string) (map[string]uint64, error) {
 	l.mu.Lock()

@@ -122,10 +122,14 @@ func (s *session) storedBefore(f *frame.Client, p *pending) (done bool, err erro
 }
 
 // lookUp answers p from the read model when the id was stored; done: p is
-// finished. known says that the identity has stored something.
+// finished. known says that the identity may have stored something.
+//
+// The read model has to know only what the log itself may have forgotten: the
+// log refuses the id of anything newer. So a read model that is busy catching up
+// keeps nobody from writing.
 func (p *pending) lookUp() (known, done bool, err error) {
-	head, _ := p.r.position()
-	found, err := p.h.find(query.FindRequest{UID: p.key.uid, ID: p.key.id, AtLeast: head})
+	fence, head := p.r.lookupFence(lookupAge(p.h.log.DedupWindow()))
+	found, err := p.h.find(query.FindRequest{UID: p.key.uid, ID: p.key.id, AtLeast: fence})
 	if err != nil {
 		return false, false, err
 	}
@@ -134,14 +138,34 @@ func (p *pending) lookUp() (known, done bool, err error) {
 		p.resolve(found.Seq, found.Time)
 		return true, true, nil
 	}
-	if found.Applied < head {
+	if found.Applied < fence {
 		// The read model is too far behind to say no.
 		return false, false, errUnavailable
 	}
-	return found.Known, false, nil
+	return found.Known || found.Applied < head, false, nil
 }
 
+// lookupAge is how old an event is that a look-up has to find. Between a look-up
+// and the storing of its event lies the publisher's patience at most (10 s), and
+// the clocks of gateway and log may differ: the log still remembers what is
+// younger when the event reaches it. 0: everything has to be found.
+func lookupAge(window time.Duration) time.Duration {
+	if window < 4*lookupMargin {
+		return 0
+	}
+	return window/2 - lookupMargin
+}
+
+// find asks the read model, when it is the asker's turn.
 func (h *Hub) find(q query.FindRequest) (query.Found, error) {
+	turn, cancel := context.WithTimeout(h.ctx, lookupPatience)
+	defer cancel()
+	select {
+	case h.lookups <- struct{}{}:
+		defer func() { <-h.lookups }()
+	case <-turn.Done():
+		return query.Found{}, errUnavailable
+	}
 	ctx, cancel := context.WithTimeout(h.ctx, queryTimeout)
 	defer cancel()
 	found, err := h.query.Find(ctx, q)
