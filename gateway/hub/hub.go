@@ -57,6 +57,7 @@ type Hub struct {
 	stopped  bool
 	wg       sync.WaitGroup
 	draining atomic.Bool
+	lastLeft chan struct{} // told when the number of connections becomes 0
 }
 
 // shard holds the rooms of one part of the name space.
@@ -88,6 +89,7 @@ func New(cfg Config, deps Deps) (*Hub, error) {
 		expensive: make(chan struct{}, cfg.ExpensiveJoin),
 		lookups:   make(chan struct{}, maxLookups),
 		active:    make(map[*room]struct{}),
+		lastLeft:  make(chan struct{}, 1),
 	}
 	h.buffers.New = newBuffer
 	h.clients.New = func() any { return new(frame.Client) }

@@ -92,7 +92,7 @@ func TestLookupFence(t *testing.T) {
 func TestLookupsTakeTurns(t *testing.T) {
 	t.Parallel()
 	fx := fixtureWithWindow(t)
-	const crowd = 3 * maxLookups
+	const crowd = maxLookups + 16
 	fx.log.set(func() { fx.log.heldFind = true })
 	clients := make([]*client, crowd)
 	for i := range clients {
