@@ -30,7 +30,7 @@ type stack struct {
 func newStack(t *testing.T, gateways int, drop func(room string, seq uint64) bool) *stack {
 	t.Helper()
 	node, err := stream.NewNode(stream.NodeConfig{
-		Dir: t.TempDir(), Durability: stream.DurabilityInterval, DedupWindow: time.Second, Logger: eventstest.Logger(t),
+		Dir: t.TempDir(), Durability: stream.DurabilityOS, DedupWindow: time.Second, Logger: eventstest.Logger(t),
 	})
 	if err != nil {
 		t.Fatal(err)
