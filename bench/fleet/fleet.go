@@ -107,6 +107,7 @@ type member struct {
 	joined  bool
 	leaving bool
 	slow    bool
+	thawed  bool // a slow one that reads again
 	ended   bool // a slow one that was closed
 	code    int  // of the close
 	dialled int64
