@@ -218,6 +218,7 @@ func TestWhatIsPromised(t *testing.T) {
 			s.mu.Unlock()
 			f := small(t, addr, nil)
 			fixed(t, f)
+			awaitEnds(t, f, c.problems)
 			faults := f.Verify(true)
 			if faults.Lost != c.lost || faults.Duplicated != c.dup || f.problems.Total() != c.problems {
 				t.Errorf("want %d lost, %d duplicated, %d problems; faults: %v; problems: %+v", c.lost, c.dup, c.problems, &faults, f.Problems())
@@ -226,6 +227,30 @@ func TestWhatIsPromised(t *testing.T) {
 				t.Errorf("nothing was reordered: %v", &faults)
 			}
 		})
+	}
+}
+
+// awaitEnds waits until everybody has seen the end of what was sent, and all but
+// some texts are acknowledged.
+func awaitEnds(t *testing.T, f *Fleet, unacknowledged int) {
+	t.Helper()
+	ended := func() bool {
+		n := 0
+		for _, m := range f.members {
+			n += len(m.unacked)
+			if m.state.Behind(m.room.sent) > 0 {
+				return false
+			}
+		}
+		return n == unacknowledged
+	}
+	for end := time.Now().Add(20 * time.Second); !ended(); {
+		if time.Now().After(end) {
+			t.Fatal("not everything that should arrive did")
+		}
+		if err := f.poll(time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -233,7 +233,7 @@ func (l *memLog) Find(_ context.Context, r query.FindRequest) (query.Found, erro
 		l.cond.Wait()
 	}
 	l.finding--
-	f := query.Found{Applied: l.wait(r.AtLeast)}
+	f := query.Found{Applied: l.wait(r.AtLeast), Known: r.Familiar}
 	for name, evs := range l.rooms {
 		for _, ev := range evs {
 			var v storedFields

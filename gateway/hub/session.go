@@ -26,6 +26,7 @@ type session struct {
 	malformed int // in a row; only used by Message
 
 	known    atomic.Bool // this identity may have stored something before
+	familiar atomic.Bool // it has
 	sawJoin  atomic.Bool
 	sawEvent atomic.Bool
 
