@@ -72,12 +72,13 @@ func TestLookupFence(t *testing.T) {
 	now := time.Now()
 	r := &room{head: 30}
 	r.ring.floor = 5
-	for i, age := range []time.Duration{90, 70, 50, 10} {
-		r.ring.push(ringEntry{seq: uint64(10 + i), at: now.Add(-age * time.Second), frame: bye("x")})
+	const s = time.Second
+	for i, age := range []time.Duration{90 * s, 70 * s, 50 * s, 10 * s} {
+		r.ring.push(ringEntry{seq: uint64(10 + i), at: now.Add(-age), frame: bye("x")})
 	}
-	for age, want := range map[time.Duration]uint64{0: 30, 5: 13, 30: 12, 60: 11, 80: 10, 100: 5} {
-		if fence, head := r.lookupFence(age * time.Second); fence != want || head != 30 {
-			t.Errorf("older than %d s: up to %d of %d, want %d", age, fence, head, want)
+	for age, want := range map[time.Duration]uint64{0: 30, 5 * s: 13, 30 * s: 12, 60 * s: 11, 80 * s: 10, 100 * s: 5} {
+		if fence, head := r.lookupFence(age); fence != want || head != 30 {
+			t.Errorf("older than %v: up to %d of %d, want %d", age, fence, head, want)
 		}
 	}
 	for window, want := range map[time.Duration]time.Duration{0: 0, time.Second: 0, 59 * time.Second: 0, time.Minute: 15 * time.Second, 2 * time.Minute: 45 * time.Second} {
