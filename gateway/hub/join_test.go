@@ -187,8 +187,10 @@ func TestJoinWhilePublishing(t *testing.T) {
 				return
 			default:
 			}
-			for range rand.IntN(12) {
-				fx.log.say("r", fmt.Sprint(i))
+			if fx.behind("r") < 100 { // a slow machine would never catch up
+				for range rand.IntN(12) {
+					fx.log.say("r", fmt.Sprint(i))
+				}
 			}
 			fx.log.set(func() {
 				fx.feeds[0].held = rand.IntN(3) == 0
@@ -227,6 +229,18 @@ func TestJoinWhilePublishing(t *testing.T) {
 			fx.checkComplete(c, "r")
 		}
 	}
+}
+
+// behind is how many events of a room, the only one, the first hub has not got.
+func (fx *fixture) behind(room string) uint64 {
+	r := fx.hubs[0].lookup(room)
+	if r == nil {
+		return 0
+	}
+	head, _ := r.position()
+	fx.log.mu.Lock()
+	defer fx.log.mu.Unlock()
+	return fx.log.seq - min(head, fx.log.seq)
 }
 
 func TestJoinStormAsksOnce(t *testing.T) {
