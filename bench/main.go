@@ -67,6 +67,7 @@ func parse(args []string, stderr io.Writer) (*bench, error) {
 	fs.StringVar(&b.out, "out", "", "file to write the results to")
 	fs.IntVar(&b.repeat, "repeat", 3, "repetitions; figures are medians")
 	fs.DurationVar(&b.chat, "chat", 20*time.Second, "how long the 15,000 connections chat")
+	connections := fs.Int("connections", 0, "connections of the scenario fifteen, a multiple of ten (default: 15,000, or 1,000 with -quick)")
 	quick := fs.Bool("quick", false, "small and short: shows that everything works, not how fast it is")
 	scenarios := fs.String("scenarios", strings.Join(scenarioNames(), ","), "what to run")
 	targets := fs.String("targets", strings.Join(targetNames(), ","), "whom to run it on")
@@ -76,8 +77,11 @@ func parse(args []string, stderr io.Writer) (*bench, error) {
 	if *quick {
 		b.size = quickSizes()
 	}
+	if *connections != 0 {
+		b.size.connections = *connections
+	}
 	err := b.choose(*scenarios, *targets)
-	if err == nil && (fs.NArg() > 0 || b.repeat < 1 || b.chat < time.Second) {
+	if err == nil && (b.size.connections < b.size.perRoom || b.size.connections%b.size.perRoom != 0 || fs.NArg() > 0 || b.repeat < 1 || b.chat < time.Second) {
 		err = fmt.Errorf("wrong arguments: %v", fs.Args())
 	}
 	if err != nil {

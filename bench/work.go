@@ -47,7 +47,7 @@ func allScenarios() []*scenario {
 		},
 		{
 			name: "slow", title: "slow consumers among fast ones", suits: together, run: runSlow, once: true,
-			about: "10 of 100 members stop reading while texts of 3,500 bytes arrive at 150 messages/s for three times the usual time; the figures are those of the other 90",
+			about: "10 of 100 members stop reading while texts of 3,500 bytes arrive at 150 messages/s for three times the usual time; every two seconds one of them reads again, half of them only after the end; then those that were closed resume, and nobody may have lost anything. The figures are those of the other 90",
 			metrics: append(chatMetrics("", "beside slow consumers", false),
 				metric{"told", "slow ones closed with 4008", 0, false}, metric{"cut", "slow ones closed otherwise", 0, false},
 				metric{"kept", "slow ones kept, complete in the end", 0, false}, metric{"lagging", "slow ones kept, incomplete", 0, false},
@@ -229,6 +229,14 @@ func runSlow(ctx context.Context, b *bench, t *target, r *result) error {
 		}
 		span := b.span()
 		span.Measure *= 3
+		thawed := 0
+		span.Every = func(d time.Duration) error {
+			if int(d.Seconds())%2 == 0 && thawed < b.size.slow/2 {
+				thawed++
+				f.Thaw()
+			}
+			return nil
+		}
 		chat, err := f.FixedRate(slowRate, span, s.usage)
 		if err != nil {
 			return err
@@ -244,6 +252,9 @@ func runSlow(ctx context.Context, b *bench, t *target, r *result) error {
 		r.add("cut", float64(end.Cut))
 		r.add("kept", float64(end.Kept))
 		r.add("lagging", float64(end.Lagging))
+		if t.ours() && end.Untold > 0 {
+			r.fail(fmt.Sprintf("%d slow ones that read again within seconds were cut off without close code %d", end.Untold, fleet.CodeSlow))
+		}
 		return err
 	})
 }

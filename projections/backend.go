@@ -56,7 +56,7 @@ func (m *Model) Find(ctx context.Context, r query.FindRequest) (query.Found, err
 	}
 	var found query.Found
 	err := m.read(ctx, r.AtLeast, func(conn *sqlite.Conn, applied uint64) error {
-		hit, err := history.Find(conn, r.UID, r.ID)
+		hit, err := history.Find(conn, r.UID, r.ID, r.Familiar)
 		if err != nil {
 			return err
 		}

@@ -200,6 +200,9 @@ func TestFindAndTarget(t *testing.T) {
 		if err != nil || f.Seq != c.seq || f.Room != c.room || f.Known != c.known || f.Applied != l.last {
 			t.Errorf("find %s %s: %+v, %v", c.uid, c.id, f, err)
 		}
+		if f, err = m.Find(t.Context(), query.FindRequest{UID: c.uid, ID: c.id, Familiar: true}); err != nil || f.Seq != c.seq || !f.Known {
+			t.Errorf("find %s %s of a familiar one: %+v, %v", c.uid, c.id, f, err)
+		}
 		if c.seq != 0 && !f.Time.Equal(at(c.seq)) {
 			t.Errorf("find %s %s: stored at %v", c.uid, c.id, f.Time)
 		}

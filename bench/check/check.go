@@ -59,6 +59,7 @@ func (f *Faults) Add(g Faults) {
 type Checker struct {
 	Faults
 	missing map[missing]struct{}
+	gaps    string // the first number that came too early
 }
 
 type missing struct {
@@ -83,6 +84,8 @@ type Member struct {
 	Order uint64
 	Seen  uint64 // deliveries
 	late  bool   // joined while others were sending
+	// covers is up to where the last resume promised a replay.
+	covers uint64
 }
 
 // NewMember returns a member that expects everything from the beginning. With
@@ -94,6 +97,9 @@ func NewMember(room uint16, senders int, late bool) *Member {
 // Join says what a first join covers: the event that follows names a
 // predecessor that is not above seq.
 func (m *Member) Join(seq uint64) { m.Seq, m.fresh = seq, true }
+
+// Resume says that a join continues after Seq, and what its replay covers.
+func (m *Member) Resume(covers uint64) { m.covers = covers }
 
 // Last is the number of a sender that was seen last, 0 for none.
 func (m *Member) Last(sender int) uint32 { return m.last[sender] }
@@ -160,29 +166,63 @@ func (c *Checker) again(m *Member, d *Delivery) bool {
 
 // gap remembers the numbers between last and d as missing.
 func (c *Checker) gap(m *Member, d *Delivery, last uint32) {
-	c.note("number %d of sender %d came after %d in room %d", d.N, d.Sender, last, m.Room)
+	if c.gaps == "" {
+		c.gaps = fmt.Sprintf("number %d of sender %d came after %d in room %d", d.N, d.Sender, last, m.Room)
+	}
 	for n := last + 1; n < d.N; n++ {
 		if len(c.missing) >= maxMissing {
 			c.Lost += uint64(d.N - n)
+			c.note("%s", c.gaps)
 			return
 		}
 		c.missing[missing{m, d.Sender, n}] = struct{}{}
 	}
 }
 
-// Finish is called once for each member at the end, with the numbers that each
-// sender of the room used last: what did not arrive is lost.
-func (c *Checker) Finish(m *Member, sent []uint32) {
-	n := m.Behind(sent)
-	if n > 0 {
-		c.note("the last %d messages of %v never came in room %d, the last ones seen are %v", n, sent, m.Room, m.last)
+// Promise reports whether every member of a room has to get number n of a
+// sender: because it was acknowledged, or because somebody has got it.
+type Promise func(room, sender uint16, n uint32) bool
+
+// Saw reports whether m has got number n of a sender. A late member may say so
+// of what came before it.
+func (c *Checker) Saw(m *Member, sender uint16, n uint32) bool {
+	if n > m.last[sender] {
+		return false
 	}
-	c.Lost += n
+	_, missing := c.missing[missing{m, sender, n}]
+	return !missing
 }
 
-// Close counts what is still missing as lost, and forgets it.
-func (c *Checker) Close() Faults {
-	c.Lost += uint64(len(c.missing))
+// Finish is called once for each member at the end, with the numbers that each
+// sender of the room used last: of those after the last one seen, the promised
+// ones are lost.
+func (c *Checker) Finish(m *Member, sent []uint32, promised Promise) {
+	for s, last := range m.last {
+		if last == 0 && m.late {
+			continue // it may have joined after this sender's last message
+		}
+		for n := last + 1; n <= sent[s]; n++ {
+			if promised(m.Room, uint16(s), n) {
+				c.Lost++
+				c.note("number %d of sender %d never came in room %d, the last ones seen are %v of %v", n, s, m.Room, m.last, sent)
+			}
+		}
+	}
+	if m.Seq < m.covers {
+		c.Chain++
+		c.note("a replay up to %d in room %d ended at %d", m.covers, m.Room, m.Seq)
+	}
+}
+
+// Close counts what is still missing, and was promised, as lost, and forgets it.
+// It is called after every Finish.
+func (c *Checker) Close(promised Promise) Faults {
+	for k := range c.missing {
+		if promised(k.member.Room, k.sender, k.n) {
+			c.Lost++
+			c.note("%s", c.gaps)
+		}
+	}
 	clear(c.missing)
 	return c.Faults
 }

@@ -1,9 +1,13 @@
 package check
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
+
+// all is the promise of a server without acknowledgements.
+func all(uint16, uint16, uint32) bool { return true }
 
 // run delivers numbers of sender 0 to a member that expects 1 to sent.
 func run(t *testing.T, sent uint32, numbers ...uint32) Faults {
@@ -13,8 +17,8 @@ func run(t *testing.T, sent uint32, numbers ...uint32) Faults {
 	for _, n := range numbers {
 		c.Deliver(m, &Delivery{Stamp: Stamp{Room: 7, N: n}})
 	}
-	c.Finish(m, []uint32{sent, 0})
-	return c.Close()
+	c.Finish(m, []uint32{sent, 0}, all)
+	return c.Close(all)
 }
 
 func TestFaultsBySender(t *testing.T) {
@@ -117,9 +121,64 @@ func TestLateMemberStartsAnywhere(t *testing.T) {
 	for _, n := range []uint32{40, 41, 43} {
 		c.Deliver(m, &Delivery{Stamp: Stamp{N: n}})
 	}
-	c.Finish(m, []uint32{43, 12, 0})
-	if f := c.Close(); f.Lost != 1 || f.Total() != 1 {
+	c.Finish(m, []uint32{43, 12, 0}, all)
+	if f := c.Close(all); f.Lost != 1 || f.Total() != 1 {
 		t.Errorf("faults %v, want the loss of 42", &f)
+	}
+}
+
+// TestOnlyThePromisedIsLost leaves out numbers in the middle and at the end.
+func TestOnlyThePromisedIsLost(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		promised []uint32
+		want     uint64
+	}{
+		"none":                  {nil, 0},
+		"what came":             {[]uint32{1, 3, 4}, 0},
+		"one in the middle":     {[]uint32{1, 2, 3}, 1},
+		"one at the end":        {[]uint32{1, 5}, 1},
+		"behind one that isn't": {[]uint32{6}, 1},
+		"all":                   {[]uint32{1, 2, 3, 4, 5, 6}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := New()
+			m := NewMember(7, 1, false)
+			for _, n := range []uint32{1, 3, 4} {
+				k.Deliver(m, &Delivery{Stamp: Stamp{Room: 7, N: n}})
+			}
+			for n, saw := range map[uint32]bool{1: true, 2: false, 3: true, 4: true, 5: false} {
+				if k.Saw(m, 0, n) != saw {
+					t.Errorf("saw %d: %v", n, !saw)
+				}
+			}
+			promise := func(room, sender uint16, n uint32) bool {
+				if room != 7 || sender != 0 {
+					t.Errorf("asked about room %d, sender %d", room, sender)
+				}
+				return slices.Contains(c.promised, n)
+			}
+			k.Finish(m, []uint32{6}, promise)
+			if f := k.Close(promise); f.Lost != c.want || f.Total() != c.want || (f.First == "") != (c.want == 0) {
+				t.Errorf("faults %v, want %d lost", &f, c.want)
+			}
+		})
+	}
+}
+
+func TestReplayThatEndsEarly(t *testing.T) {
+	t.Parallel()
+	for last, want := range map[uint64]uint64{8: 1, 9: 0, 10: 0} {
+		c := New()
+		m := NewMember(0, 1, false)
+		m.Join(7)
+		m.Resume(9)
+		c.Deliver(m, &Delivery{Stamp: Stamp{N: 1}, Prev: 7, Seq: last})
+		c.Finish(m, []uint32{1}, all)
+		if c.Chain != want {
+			t.Errorf("replay up to 9 ended at %d: %v", last, &c.Faults)
+		}
 	}
 }
 
@@ -131,7 +190,7 @@ func TestMissingIsBounded(t *testing.T) {
 	if len(c.missing) > maxMissing {
 		t.Errorf("%d numbers remembered", len(c.missing))
 	}
-	if f := c.Close(); f.Lost != 2*maxMissing-1 {
+	if f := c.Close(all); f.Lost != 2*maxMissing-1 {
 		t.Errorf("%d lost, want %d", f.Lost, 2*maxMissing-1)
 	}
 }

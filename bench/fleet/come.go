@@ -112,10 +112,23 @@ func (f *Fleet) Resume(rate float64, timeout time.Duration) (Storm, error) {
 	return storm, f.Drain(f.cfg.Patience)
 }
 
+// Thaw lets one more of the slow members read again, as a page does that was
+// asleep. Whoever does so soon after it was given up can still read why.
+func (f *Fleet) Thaw() {
+	for _, m := range f.members {
+		if m.slow && !m.thawed && m.conn != nil {
+			m.thawed = true
+			m.conn.Resume()
+			return
+		}
+	}
+}
+
 // SlowEnd says what became of the members that did not read.
 type SlowEnd struct {
 	Told    int // closed with the code for slow consumers, which they could still read
 	Cut     int // closed in another way
+	Untold  int // of these, those that read again before the end
 	Kept    int // still connected, and had missed nothing
 	Lagging int // still connected, and had not got everything in time
 }
@@ -131,7 +144,7 @@ func (f *Fleet) EndSlow(timeout time.Duration) (s SlowEnd, err error) {
 	for _, m := range f.members {
 		if m.slow {
 			slow = append(slow, m)
-			if m.conn != nil {
+			if m.conn != nil && !m.thawed {
 				m.conn.Resume()
 			}
 		}
@@ -155,6 +168,9 @@ func (f *Fleet) EndSlow(timeout time.Duration) (s SlowEnd, err error) {
 			s.Told++
 		case m.ended:
 			s.Cut++
+			if m.thawed {
+				s.Untold++
+			}
 		case m.state.Behind(m.room.sent) > 0:
 			s.Lagging++
 			continue // stays a slow one

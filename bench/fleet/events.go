@@ -118,6 +118,8 @@ func (f *Fleet) joinedRoom(m *member, e *proto.Event) {
 	}
 	if m.epoch == "" {
 		m.state.Join(e.Seq)
+	} else {
+		m.state.Resume(e.Covers)
 	}
 	m.epoch = e.Epoch
 	if m.slow {
@@ -141,11 +143,11 @@ func (f *Fleet) refused(m *member, e *proto.Event) {
 		f.problems.note(&f.problems.Messages, "server says: %.300s", e.Text)
 		return
 	}
-	what := joinAgain
-	if len(e.ID) > 0 {
-		what = sendAgain
+	if len(e.ID) == 0 {
+		f.tryLater(m, joinAgain, e.After)
+	} else if len(m.unacked) > 0 && string(e.ID) == textID(m.unacked[0].n) {
+		f.tryLater(m, sendAgain, e.After)
 	}
-	f.tryLater(m, what, e.After)
 }
 
 func (f *Fleet) tryLater(m *member, what again, after time.Duration) {
@@ -160,18 +162,24 @@ func (f *Fleet) tryLater(m *member, what again, after time.Duration) {
 	case sendAgain:
 		f.retries.Texts++
 	}
-	f.later = append(f.later, retry{at: f.now() + int64(after), m: m, what: what})
+	r := retry{at: f.now() + int64(after), m: m, conn: m.conn, what: what}
+	if what == sendAgain {
+		r.n = m.unacked[0].n
+	}
+	f.later = append(f.later, r)
 }
 
-// again tries what is due, if it still has to be.
+// again tries what is due, if it still has to be: after another join the member
+// has sent its text again already.
 func (f *Fleet) again(r retry) error {
 	m := r.m
 	switch {
 	case r.what == dialAgain && m.conn == nil:
 		return f.dial(m)
-	case r.what == joinAgain && m.conn != nil && !m.joined:
+	case r.conn == nil || m.conn != r.conn:
+	case r.what == joinAgain && !m.joined:
 		f.join(m)
-	case r.what == sendAgain && m.joined && len(m.unacked) > 0:
+	case r.what == sendAgain && m.joined && len(m.unacked) > 0 && m.unacked[0].n == r.n:
 		f.transmit(m, m.unacked[0], true)
 	}
 	return nil
@@ -258,6 +266,9 @@ func (f *Fleet) transmit(m *member, u unacked, again bool) {
 	}
 	stamp := check.Stamp{Room: m.room.index, Sender: uint16(m.slot), N: u.n, At: u.at}
 	f.text = check.AppendText(f.text[:0], stamp, f.cfg.TextSize)
-	f.out = f.cfg.Proto.AppendSend(f.out[:0], m.room.name, fmt.Sprintf("n%08x", u.n), f.text, again)
+	f.out = f.cfg.Proto.AppendSend(f.out[:0], m.room.name, textID(u.n), f.text, again)
 	m.conn.Send(f.out)
 }
+
+// textID is the id of a sender's text.
+func textID(n uint32) string { return fmt.Sprintf("n%08x", n) }

@@ -107,6 +107,7 @@ type member struct {
 	joined  bool
 	leaving bool
 	slow    bool
+	thawed  bool // a slow one that reads again
 	ended   bool // a slow one that was closed
 	code    int  // of the close
 	dialled int64
@@ -124,7 +125,9 @@ type unacked struct {
 type retry struct {
 	at   int64
 	m    *member
+	conn *loop.Conn // that was refused
 	what again
+	n    uint32 // of the text
 }
 
 func (r retry) dials() bool { return r.what == dialAgain }
@@ -315,41 +318,41 @@ func (f *Fleet) behind() bool {
 	})
 }
 
-// Verify closes the books: what did not arrive by now counts as lost. All
-// members that read are checked, against what was acknowledged where there are
-// acknowledgements; a text that was not is a problem of its own. With order set the order is compared between
-// them, which needs everybody to have been there all the time.
+// Verify closes the books: what was promised and did not arrive by now counts as
+// lost, with every member that reads. A text that was not acknowledged, where
+// there are acknowledgements, is a problem of its own. With order set the order
+// is compared between the members, which needs everybody to have been there all
+// the time.
 func (f *Fleet) Verify(order bool) check.Faults {
 	for _, r := range f.rooms {
 		var states []*check.Member
-		promised := f.promised(r)
 		for _, m := range r.members {
-			if m.slow || !m.joined {
-				continue
-			}
-			f.check.Finish(m.state, promised)
-			states = append(states, m.state)
 			if f.cfg.Proto.Acks() && len(m.unacked) > 0 {
 				f.problems.note(&f.problems.Messages, "%d texts were not acknowledged, first number %d", len(m.unacked), m.unacked[0].n)
 			}
+			if m.slow || !m.joined {
+				continue
+			}
+			f.check.Finish(m.state, r.sent, f.promised)
+			states = append(states, m.state)
 		}
 		if order && len(states) > 0 {
 			f.check.CompareOrder(states)
 		}
 	}
-	return f.check.Close()
+	return f.check.Close(f.promised)
 }
 
-// promised is, for each sender of a room, the number up to which everything has
-// to arrive. Where texts are acknowledged, one that was not may be stored or not.
-func (f *Fleet) promised(r *room) []uint32 {
-	promised := slices.Clone(r.sent)
-	for s := range promised {
-		if m := r.members[s]; f.cfg.Proto.Acks() && len(m.unacked) > 0 {
-			promised[s] = m.unacked[0].n - 1
-		}
+// promised is the contract's promise: what was acknowledged reaches everybody,
+// and so does what anybody has seen. A text without acknowledgement may be
+// stored or not.
+func (f *Fleet) promised(room, sender uint16, n uint32) bool {
+	r := f.rooms[room]
+	waits := func(u unacked) bool { return u.n == n }
+	if !f.cfg.Proto.Acks() || !slices.ContainsFunc(r.members[sender].unacked, waits) {
+		return true
 	}
-	return promised
+	return slices.ContainsFunc(r.members, func(m *member) bool { return f.check.Saw(m.state, sender, n) })
 }
 
 // quiet makes a collection now rather than while something is measured.

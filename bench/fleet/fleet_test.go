@@ -193,14 +193,85 @@ func TestFaultsAreFound(t *testing.T) {
 	}
 }
 
-func TestMissingAckIsFound(t *testing.T) {
+// TestWhatIsPromised lets one text go wrong: lost is what was acknowledged or seen
+// by anybody, and only that.
+func TestWhatIsPromised(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fate      fate
+		lost, dup uint64
+		problems  int
+	}{
+		"acknowledged, never stored":         {fate: noStore, lost: 4},
+		"acknowledged, hidden from one":      {fate: hidden, lost: 1},
+		"neither acknowledged nor stored":    {fate: noAck | noStore, problems: 1},
+		"not acknowledged, seen by all":      {fate: noAck, problems: 1},
+		"not acknowledged, hidden from one":  {fate: noAck | hidden, lost: 1, problems: 1},
+		"acknowledged, stored twice":         {fate: doubled, dup: 4},
+		"nothing went wrong with another id": {fate: 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, addr := newFake(t)
+			s.mu.Lock()
+			s.fate = map[int]fate{5: c.fate}
+			s.mu.Unlock()
+			f := small(t, addr, nil)
+			fixed(t, f)
+			awaitEnds(t, f, c.problems)
+			faults := f.Verify(true)
+			if faults.Lost != c.lost || faults.Duplicated != c.dup || f.problems.Total() != c.problems {
+				t.Errorf("want %d lost, %d duplicated, %d problems; faults: %v; problems: %+v", c.lost, c.dup, c.problems, &faults, f.Problems())
+			}
+			if faults.Order != 0 || faults.Swapped != 0 {
+				t.Errorf("nothing was reordered: %v", &faults)
+			}
+		})
+	}
+}
+
+// awaitEnds waits until everybody has seen the end of what was sent, and all but
+// some texts are acknowledged.
+func awaitEnds(t *testing.T, f *Fleet, unacknowledged int) {
+	t.Helper()
+	ended := func() bool {
+		n := 0
+		for _, m := range f.members {
+			n += len(m.unacked)
+			if m.state.Behind(m.room.sent) > 0 {
+				return false
+			}
+		}
+		return n == unacknowledged
+	}
+	for end := time.Now().Add(20 * time.Second); !ended(); {
+		if time.Now().After(end) {
+			t.Fatal("not everything that should arrive did")
+		}
+		if err := f.poll(time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestFallingBehindIsNoReordering lets some members hear nothing any more.
+func TestFallingBehindIsNoReordering(t *testing.T) {
 	t.Parallel()
 	s, addr := newFake(t)
-	s.dropAck = true
+	var deaf *peer
+	s.set(func(_ *fake, k int, m *peer, e event) []event {
+		if k == 100 {
+			deaf = m
+		}
+		if m == deaf {
+			return nil
+		}
+		return []event{e}
+	})
 	f := small(t, addr, nil)
 	fixed(t, f)
-	if f.Verify(true); f.problems.Messages == 0 {
-		t.Error("a text without an ack was not noticed")
+	if faults := f.Verify(true); faults.Lost == 0 || faults.Total() != faults.Lost {
+		t.Errorf("faults: %v", &faults)
 	}
 }
 
@@ -231,45 +302,84 @@ func TestChurn(t *testing.T) {
 }
 
 // TestCutAndResume finds nothing with a server that is right, which refuses some
-// texts for the moment, and one event that a wrong one leaves out of a replay.
+// texts for the moment, and everything that a replay does wrong.
 func TestCutAndResume(t *testing.T) {
 	t.Parallel()
-	for name, skip := range map[string]int{"right": 0, "a replay leaves one out": 1} {
+	lost := func(f check.Faults) bool { return f.Lost > 0 && f.Chain > 0 }
+	again := func(f check.Faults) bool { return f.Duplicated > 0 && f.Chain > 0 }
+	for name, c := range map[string]struct {
+		replay func([]event) []event // of the first member that comes back
+		found  func(check.Faults) bool
+		silent bool // nobody says anything after the resume
+	}{
+		"right":                {},
+		"right, then silent":   {silent: true},
+		"leaves the first out": {replay: func(e []event) []event { return e[1:] }, found: lost},
+		"leaves the last out":  {replay: func(e []event) []event { return e[:len(e)-1] }, found: lost},
+		"leaves all out, then silent": {
+			replay: func([]event) []event { return nil }, silent: true,
+			found: func(f check.Faults) bool { return f.Lost > 0 && f.Chain > 0 },
+		},
+		"repeats one":    {replay: func(e []event) []event { return append(e[:1:1], e...) }, found: again},
+		"repeats all":    {replay: func(e []event) []event { return append(e, e...) }, found: again},
+		"swaps two":      {replay: func(e []event) []event { return []event{e[1], e[0]} }, found: func(f check.Faults) bool { return f.Swapped > 0 && f.Chain > 0 }},
+		"of other bytes": {replay: func(e []event) []event { return []event{change(e[0], " n0", " x0"), e[1]} }, found: func(f check.Faults) bool { return f.Unreadable > 0 }},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, addr := newFake(t)
-			f := small(t, addr, func(c *Config) {
-				c.Careful = true
-				if skip == 0 {
-					patient(c)
-				}
-			})
+			f := small(t, addr, func(c *Config) { c.Careful = true })
+			if c.found == nil {
+				f.cfg.Patience = 20 * time.Second
+			}
 			fixed(t, f)
 			f.Cut()
 			s.mu.Lock()
 			s.refuse = 5
-			// What the cut left unread would otherwise be the server's last word.
-			for r := range f.rooms {
-				s.seq++
-				name := f.rooms[r].name
-				stamp := check.Stamp{Room: uint16(r), N: f.rooms[r].sent[0] + 1, At: f.now()}
-				f.rooms[r].sent[0]++
-				log := s.log[name]
-				s.log[name] = append(log, event{room: name, seq: s.seq, prev: log[len(log)-1].seq, id: "x", text: string(check.AppendText(nil, stamp, 150))})
+			s.missed(f, 2)
+			s.replay = func(e []event) []event {
+				if len(e) > 2 || c.replay == nil { // the one with unread events would hide the fault
+					return e
+				}
+				replay := c.replay
+				c.replay = nil
+				return replay(e)
 			}
-			s.skip = skip
 			s.mu.Unlock()
-			if _, err := f.Resume(rate, 10*time.Second); err != nil {
+			resumed := float64(rate)
+			if c.silent {
+				resumed = 1e-3
+				s.refuse = 0
+			}
+			if _, err := f.Resume(resumed, 10*time.Second); err != nil {
 				t.Fatal(err)
 			}
 			faults := f.Verify(true)
-			if skip == 0 && (faults.Total() != 0 || f.problems.Total() != 0 || f.retries.Texts != 5) {
-				t.Errorf("faults: %v; problems: %+v; retries %+v", &faults, f.Problems(), f.retries)
-			}
-			if skip == 1 && (faults.Lost == 0 || faults.Chain == 0) {
-				t.Errorf("the missing event was not noticed: %v", &faults)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			switch {
+			case c.found != nil && !c.found(faults):
+				t.Errorf("not found: %v", &faults)
+			case c.found == nil && (faults.Total() != 0 || f.problems.Total() != 0 || f.retries.Texts != s.refused):
+				t.Errorf("faults: %v; problems: %+v; retries %+v of %d", &faults, f.Problems(), f.retries, s.refused)
 			}
 		})
+	}
+}
+
+// missed stores events while nobody is connected, from the first sender of each
+// room. What the cut left unread would otherwise be the server's last word.
+func (f *fake) missed(fl *Fleet, events int) {
+	for r, room := range fl.rooms {
+		for range events {
+			f.seq++
+			room.sent[0]++
+			stamp := check.Stamp{Room: uint16(r), N: room.sent[0], At: fl.now()}
+			log := f.log[room.name]
+			f.log[room.name] = append(log, event{
+				room: room.name, seq: f.seq, prev: log[len(log)-1].seq, id: "x", text: string(check.AppendText(nil, stamp, 150)),
+			})
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,12 +29,23 @@ type fake struct {
 	deliveries int
 	sends      int
 	refuse     int                // this many sends are refused for the moment
+	refused    int                // so many were
 	log        map[string][]event // by room
 	acks       map[string]int     // by user and id: seq
 	peers      map[*peer]bool
-	dropAck    bool
-	skip       int // events that a replay leaves out
+	fate       map[int]fate          // by number of the send, from 1
+	replay     func([]event) []event // what goes wrong with one; nil: nothing
 }
+
+// fate is what goes wrong with a text.
+type fate int
+
+const (
+	noAck   fate = 1 << iota
+	noStore      // and so nobody sees it
+	hidden       // to one of the members
+	doubled      // stored twice
+)
 
 type event struct {
 	room      string
@@ -126,15 +138,16 @@ func (f *fake) join(m *peer, room string, since int, epoch string) {
 		m.write(fmt.Sprintf(`{"type":"joined","room":"%s","epoch":"e","last_seq":%d,"members":1,"messages":[],"more":false}`, room, last))
 		return
 	}
-	m.write(fmt.Sprintf(`{"type":"joined","room":"%s","epoch":"e","last_seq":%d,"members":1,"replayed":1}`, room, f.seq))
-	for _, e := range log {
-		if e.seq <= since {
-			continue
-		}
-		if f.skip > 0 {
-			f.skip--
-			continue
-		}
+	last := since
+	if len(log) > 0 {
+		last = max(last, log[len(log)-1].seq)
+	}
+	m.write(fmt.Sprintf(`{"type":"joined","room":"%s","epoch":"e","last_seq":%d,"members":1,"replayed":1}`, room, last))
+	replay := slices.DeleteFunc(slices.Clone(log), func(e event) bool { return e.seq <= since })
+	if f.replay != nil {
+		replay = f.replay(replay)
+	}
+	for _, e := range replay {
 		m.event(e)
 	}
 }
@@ -142,6 +155,7 @@ func (f *fake) join(m *peer, room string, since int, epoch string) {
 func (f *fake) send(from *peer, e event) {
 	if f.refuse > 0 {
 		f.refuse--
+		f.refused++
 		from.write(fmt.Sprintf(`{"type":"error","code":"storage_unavailable","message":"later","id":"%s","retry_after_ms":1}`, e.id))
 		return
 	}
@@ -150,28 +164,44 @@ func (f *fake) send(from *peer, e event) {
 		from.write(fmt.Sprintf(`{"type":"ack","id":"%s","seq":%d,"duplicate":true}`, e.id, seq))
 		return
 	}
+	f.sends++
+	fate := f.fate[f.sends]
+	if fate&noStore == 0 {
+		f.store(from, key, &e, fate)
+	}
+	if fate&doubled != 0 {
+		f.store(from, key, &e, fate)
+	}
+	if fate&noAck == 0 {
+		from.write(fmt.Sprintf(`{"type":"ack","id":"%s","seq":%d}`, e.id, e.seq))
+	}
+}
+
+// store numbers an event and shows it to the members of its room.
+func (f *fake) store(from *peer, key string, e *event, fate fate) {
 	if log := f.log[e.room]; len(log) > 0 {
 		e.prev = log[len(log)-1].seq
 	}
 	f.seq++
-	f.sends++
 	e.seq, f.acks[key] = f.seq, f.seq
-	f.log[e.room] = append(f.log[e.room], e)
+	f.log[e.room] = append(f.log[e.room], *e)
+	hide := fate&hidden != 0
 	for m := range f.peers {
 		if m.room != e.room {
 			continue
 		}
-		events := []event{e}
+		if hide && m != from {
+			hide = false
+			continue
+		}
+		events := []event{*e}
 		if f.wrong != nil {
-			events = f.wrong(f, f.deliveries, m, e)
+			events = f.wrong(f, f.deliveries, m, *e)
 		}
 		f.deliveries++
 		for _, e := range events {
 			m.event(e)
 		}
-	}
-	if !f.dropAck || f.sends != 5 {
-		from.write(fmt.Sprintf(`{"type":"ack","id":"%s","seq":%d}`, e.id, e.seq))
 	}
 }
 

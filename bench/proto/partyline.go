@@ -105,6 +105,8 @@ func parseOther(name string, payload []byte) (Event, error) {
 		e.Kind = Joined
 		if f.Replayed == nil { // a replay is checked event by event from since on
 			e.Seq = f.LastSeq
+		} else {
+			e.Covers = f.LastSeq
 		}
 	case "ack":
 		e.Kind = Ack

@@ -26,7 +26,8 @@ const (
 type Event struct {
 	Kind      Kind
 	Text      []byte
-	Seq, Prev uint64 // Message: numbers of the server, 0 without; Joined: what it covers
+	Seq, Prev uint64 // Message: numbers of the server, 0 without; Joined: what it covers, 0 when it resumes
+	Covers    uint64 // Joined: what the replay covers
 	Epoch     string // Joined
 	Reset     bool   // Joined: a resume was not possible
 	Duplicate bool   // Ack

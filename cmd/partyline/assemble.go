@@ -80,6 +80,9 @@ func (s *server) assemble(ctx context.Context, g *group) (*parts, error) {
 		return nil, err
 	}
 	p.query = query.NewClient(nc, 0)
+	if p.model != nil {
+		p.query = p.model // without a detour over NATS
+	}
 	policy, err := s.policy()
 	if err != nil {
 		return nil, err

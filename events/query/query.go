@@ -92,6 +92,9 @@ type FindRequest struct {
 	UID     string `json:"uid"`
 	ID      string `json:"id"`
 	AtLeast uint64 `json:"at_least,omitempty"`
+	// Familiar says that the asker takes the identity for one that has stored
+	// something: Found.Known is true then, without a look.
+	Familiar bool `json:"familiar,omitempty"`
 }
 
 // Found answers a FindRequest.

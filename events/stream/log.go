@@ -59,7 +59,8 @@ type Log struct {
 	nc         *nats.Conn
 	js         jetstream.JetStream
 	log        *slog.Logger
-	dedup      time.Duration
+	dedup      time.Duration // of a stream that provision creates
+	window     atomic.Int64  // that of the stream, in nanoseconds
 	erased     erasures
 	epoch      atomic.Pointer[string]
 	secret     atomic.Pointer[[]byte]
@@ -135,6 +136,7 @@ func (l *Log) open(ctx context.Context) error {
 		return errors.New("reading the epoch: there is none yet")
 	}
 	value := secret.Value()
+	l.window.Store(int64(chat.CachedInfo().Config.Duplicates))
 	l.secret.Store(&value)
 	l.durability.Store(&durability)
 	l.epoch.Store(&record.Epoch)
@@ -182,6 +184,11 @@ func (l *Log) watchEpoch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	chat, err := l.js.Stream(ctx, chatStream)
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", chatStream, err)
+	}
+	l.window.Store(int64(chat.CachedInfo().Config.Duplicates))
 	l.setEpoch(ctx, record.Epoch)
 	watch, err := kv.Watch(ctx, epochKey)
 	if err != nil {
@@ -238,6 +245,10 @@ func (l *Log) Durability() Durability {
 	}
 	return ""
 }
+
+// DedupWindow is how long the log itself remembers message ids, as it is
+// configured now. 0 before Open.
+func (l *Log) DedupWindow() time.Duration { return time.Duration(l.window.Load()) }
 
 // Available reports whether the log can store at the moment, as far as this
 // process knows.

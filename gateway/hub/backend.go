@@ -75,7 +75,7 @@ func (h *Hub) Send(ctx context.Context, r SendRequest) (SendResult, error) {
 // sendNew looks up an id that was given, and publishes.
 func (h *Hub) sendNew(p *pending, r SendRequest, given bool) error {
 	if given {
-		if _, done, err := p.lookUp(); done || err != nil {
+		if _, done, err := p.lookUp(true); done || err != nil {
 			return err
 		}
 	}

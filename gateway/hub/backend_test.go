@@ -157,7 +157,7 @@ func TestBackendSendFails(t *testing.T) {
 // On a real log, through two gateways with the permissions of production.
 func TestBackendOnTheLog(t *testing.T) {
 	t.Parallel()
-	s := newStack(t, 2, nil)
+	s := newStack(t, 2, 0, nil)
 	c := s.connect(1, 1)
 	c.join("r")
 	seen := map[uint64]bool{}

@@ -53,6 +53,7 @@ type Config struct {
 type Log interface {
 	Epoch() string
 	Secret() []byte
+	DedupWindow() time.Duration
 	LastSeqs(ctx context.Context, rooms []string) (map[string]uint64, error)
 	Fill(ctx context.Context, room string, after, upTo uint64) ([]*stream.Stored, error)
 }
@@ -146,6 +147,9 @@ const (
 	retryAfter     = time.Second      // told with storage_unavailable
 	followTimeout  = 5 * time.Second  // following a room
 	queryTimeout   = 5 * time.Second  // one question to the read model
+	maxLookups     = 64               // look-ups of ids under way; others wait their turn
+	lookupPatience = 5 * time.Second  // so long at most
+	lookupMargin   = 15 * time.Second // see lookupAge
 	catchUpTimeout = 30 * time.Second // a reader that does not drain its queue
 	drainHigh      = 256 << 10        // bytes in an outbound queue before a replay pauses
 )

@@ -18,8 +18,8 @@ const (
 
 // Drain closes every connection with bye and 1001, in random order, spread over
 // Config.DrainFor; sessions that open meanwhile are closed at once. It returns
-// when all were told, or when ctx ends. Run goes on, so that what is in flight
-// is still answered.
+// when all were told or have gone by themselves, or when ctx ends. Run goes on,
+// so that what is in flight is still answered.
 func (h *Hub) Drain(ctx context.Context) error {
 	h.draining.Store(true)
 	var all []*session
@@ -35,10 +35,31 @@ func (h *Hub) Drain(ctx context.Context) error {
 	start := time.Now()
 	for i, s := range all {
 		due := h.cfg.DrainFor * time.Duration(i) / time.Duration(len(all))
-		if wait := due - time.Since(start); wait > time.Millisecond && !sleep(ctx, wait) {
-			return context.Cause(ctx)
+		if s.isClosed() {
+			continue
+		}
+		if wait := due - time.Since(start); wait > time.Millisecond {
+			if err := h.awaitTurn(ctx, wait); err != nil {
+				return err
+			}
 		}
 		h.sayBye(s)
+	}
+	return nil
+}
+
+// awaitTurn waits, no longer than until nobody is left.
+func (h *Hub) awaitTurn(ctx context.Context, wait time.Duration) error {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	for h.stats.connections.Load() > 0 {
+		select {
+		case <-t.C:
+			return nil
+		case <-h.lastLeft: // perhaps long ago
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 	return nil
 }

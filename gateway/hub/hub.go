@@ -42,6 +42,7 @@ type Hub struct {
 	reads     *reads
 	gossip    *gossip
 	expensive chan struct{} // slots of joins that ask the read model
+	lookups   chan struct{} // slots of look-ups of ids
 
 	ringBytes atomic.Int64
 	tailBytes atomic.Int64
@@ -56,6 +57,7 @@ type Hub struct {
 	stopped  bool
 	wg       sync.WaitGroup
 	draining atomic.Bool
+	lastLeft chan struct{} // told when the number of connections becomes 0
 }
 
 // shard holds the rooms of one part of the name space.
@@ -85,7 +87,9 @@ func New(cfg Config, deps Deps) (*Hub, error) {
 		seed:      maphash.MakeSeed(),
 		acked:     newAcked(cfg.AckedIDs),
 		expensive: make(chan struct{}, cfg.ExpensiveJoin),
+		lookups:   make(chan struct{}, maxLookups),
 		active:    make(map[*room]struct{}),
+		lastLeft:  make(chan struct{}, 1),
 	}
 	h.buffers.New = newBuffer
 	h.clients.New = func() any { return new(frame.Client) }

@@ -214,10 +214,7 @@ func (h *Hub) checkLag(applied, fence uint64) error {
 // enter sends joined and what follows it, until the member is live.
 func (j *join) enter(ctx context.Context, e *entry) error {
 	m, s := j.m, j.m.s
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	if s.isClosed() {
 		return errClosed
 	}
 	live, err := j.sendJoined(e)

@@ -14,18 +14,22 @@ import (
 // memLog is a log, its publisher and its read model in memory, with the faults
 // that a test asks for. Feeds on it are made by newFeed.
 type memLog struct {
-	mu      sync.Mutex
-	cond    *sync.Cond
-	epoch   string
-	seq     uint64
-	rooms   map[string][]*stream.Stored
-	ids     map[string]uint64
-	down    bool   // nothing can be stored
-	noQuery bool   // the read model does not answer
-	applied uint64 // what the read model has applied at most
-	heldAck bool   // acknowledgements wait
-	tails   int    // questions for a tail
-	finds   int    // questions for an id
+	mu                sync.Mutex
+	cond              *sync.Cond
+	epoch             string
+	seq               uint64
+	rooms             map[string][]*stream.Stored
+	ids               map[string]uint64
+	down              bool          // nothing can be stored
+	noQuery           bool          // the read model does not answer
+	applied           uint64        // what the read model has applied at most
+	heldAck           bool          // acknowledgements wait
+	tails             int           // questions for a tail
+	finds             int           // questions for an id
+	window            time.Duration // how long ids are remembered, as far as anybody is told
+	age               time.Duration // of what is stored, at once
+	heldFind          bool          // questions for an id wait
+	finding, findPeak int           // such questions under way, and the most so far
 
 	patience time.Duration // how long at_least waits
 	acks     []func()
@@ -52,6 +56,12 @@ func (l *memLog) Epoch() string {
 }
 
 func (l *memLog) Secret() []byte { return make([]byte, 32) }
+
+func (l *memLog) DedupWindow() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.window
+}
 
 func (l *memLog) LastSeqs(_ context.Context, rooms []string) (map[string]uint64, error) {
 	l.mu.Lock()
@@ -89,7 +99,7 @@ func (l *memLog) Fill(_ context.Context, room string, after, upTo uint64) ([]*st
 func (l *memLog) store(room string, data []byte) uint64 {
 	l.seq++
 	l.rooms[room] = append(l.rooms[room], &stream.Stored{
-		Room: room, Seq: l.seq, Prev: l.head(room), Time: time.Now().UTC(), Data: data,
+		Room: room, Seq: l.seq, Prev: l.head(room), Time: time.Now().Add(-l.age).UTC(), Data: data,
 	})
 	l.cond.Broadcast()
 	return l.seq
@@ -217,7 +227,13 @@ func (l *memLog) Find(_ context.Context, r query.FindRequest) (query.Found, erro
 		return query.Found{}, stream.ErrUnavailable
 	}
 	l.finds++
-	f := query.Found{Applied: l.wait(r.AtLeast)}
+	l.finding++
+	l.findPeak = max(l.findPeak, l.finding)
+	for l.heldFind {
+		l.cond.Wait()
+	}
+	l.finding--
+	f := query.Found{Applied: l.wait(r.AtLeast), Known: r.Familiar}
 	for name, evs := range l.rooms {
 		for _, ev := range evs {
 			var v storedFields

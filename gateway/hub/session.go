@@ -26,6 +26,7 @@ type session struct {
 	malformed int // in a row; only used by Message
 
 	known    atomic.Bool // this identity may have stored something before
+	familiar atomic.Bool // it has
 	sawJoin  atomic.Bool
 	sawEvent atomic.Bool
 
@@ -85,7 +86,12 @@ func (s *session) Closed(ws.CloseInfo) {
 	s.queue, s.queuedBytes = nil, 0
 	s.mu.Unlock()
 	s.h.removeSession(s)
-	s.h.stats.connections.Add(-1)
+	if s.h.stats.connections.Add(-1) == 0 {
+		select {
+		case s.h.lastLeft <- struct{}{}:
+		default: // told, and not yet heard
+		}
+	}
 	for _, m := range rooms {
 		m.r.leave(m)
 	}
@@ -206,6 +212,12 @@ func (s *session) handle(f *frame.Client) {
 	case frame.Typing:
 		s.typing(f)
 	}
+}
+
+func (s *session) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }
 
 // enqueue hands t to the worker and starts it when there is none; false: the
@@ -358,10 +370,7 @@ func (s *session) awaitRoom(ctx context.Context) error {
 		case <-ctx.Done():
 			return errClosed
 		}
-		s.mu.Lock()
-		closed := s.closed
-		s.mu.Unlock()
-		if closed {
+		if s.isClosed() {
 			return errClosed
 		}
 	}

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -67,6 +68,33 @@ func TestDrain(t *testing.T) {
 		if b := c.expect("bye"); b.Reason != "drain" {
 			t.Errorf("bye: %+v", b)
 		}
+	}
+}
+
+// TestDrainOfNobody lets everybody be cut off while they are being told: there is
+// nothing to wait for then.
+func TestDrainOfNobody(t *testing.T) {
+	t.Parallel()
+	fx := setup(t, func(c *Config) { c.DrainFor = time.Hour })
+	var clients []*client
+	for range 20 {
+		clients = append(clients, fx.connect())
+	}
+	drained := make(chan error, 1)
+	go func() { drained <- fx.hubs[0].Drain(t.Context()) }()
+	eventually(t, "one is told", func() bool {
+		return slices.ContainsFunc(clients, func(c *client) bool { return len(c.all("bye")) > 0 })
+	})
+	for _, c := range clients {
+		c.hangUp()
+	}
+	select {
+	case err := <-drained:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Error("the drain goes on without connections")
 	}
 }
 

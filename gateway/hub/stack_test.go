@@ -27,10 +27,12 @@ type stack struct {
 	logs  []*stream.Log
 }
 
-func newStack(t *testing.T, gateways int, drop func(room string, seq uint64) bool) *stack {
+// newStack makes one whose log remembers ids for window, 0: for as long as it does
+// by default.
+func newStack(t *testing.T, gateways int, window time.Duration, drop func(room string, seq uint64) bool) *stack {
 	t.Helper()
 	node, err := stream.NewNode(stream.NodeConfig{
-		Dir: t.TempDir(), Durability: stream.DurabilityInterval, DedupWindow: time.Second, Logger: eventstest.Logger(t),
+		Dir: t.TempDir(), Durability: stream.DurabilityOS, DedupWindow: window, Logger: eventstest.Logger(t),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +154,7 @@ func (r *receiver) resume(s *stack, room string) {
 // stored twice.
 func TestNothingLostOrDoubled(t *testing.T) {
 	t.Parallel()
-	s := newStack(t, 2, func(string, uint64) bool { return rand.IntN(10) == 0 })
+	s := newStack(t, 2, 0, func(string, uint64) bool { return rand.IntN(10) == 0 })
 	const senders, messages, receivers = 6, 60, 16
 	var wg sync.WaitGroup
 	for u := range senders {
@@ -225,7 +227,7 @@ func eventuallyOr(cond func() bool, d time.Duration) {
 // What gateways tell one another passes with the permissions of a gateway.
 func TestGatewayPermissions(t *testing.T) {
 	t.Parallel()
-	s := newStack(t, 2, nil)
+	s := newStack(t, 2, 0, nil)
 	a, b := s.connect(0, 1), s.connect(1, 2)
 	b1 := s.connect(0, 2)
 	a.join("r")
@@ -266,7 +268,7 @@ func TestGatewayPermissions(t *testing.T) {
 // Beyond the bus's memory of ids, retry looks them up.
 func TestRetryBeyondTheBus(t *testing.T) {
 	t.Parallel()
-	s := newStack(t, 2, nil)
+	s := newStack(t, 2, time.Second, nil)
 	a := s.connect(0, 1)
 	a.join("r")
 	a.say(`{"type":"send","room":"r","id":"m","text":"x"}`)
@@ -309,7 +311,7 @@ func (s *stack) readModel() query.Backend {
 // knew the message before it knew of the deletion.
 func TestTargetDeletedJustNow(t *testing.T) {
 	t.Parallel()
-	s := newStack(t, 1, nil)
+	s := newStack(t, 1, 0, nil)
 	c := s.connect(0, 0)
 	c.join("fresh")
 	eventually(t, "the publisher takes events", func() bool {

@@ -80,8 +80,9 @@ type Hit struct {
 // clients, but a hash has 32 bits of an identity that they do not choose.
 const maxSameHash = 256
 
-// Find returns the first event that an identity stored under an id.
-func Find(conn *sqlite.Conn, uid, id string) (Hit, error) {
+// Find returns the first event that an identity stored under an id. Of a familiar
+// one it is not asked whether it has stored anything.
+func Find(conn *sqlite.Conn, uid, id string, familiar bool) (Hit, error) {
 	var hit Hit
 	n := 0
 	err := eachRow(conn, rowColumns+`INDEXED BY event_id WHERE id = ? ORDER BY seq`,
@@ -100,6 +101,9 @@ func Find(conn *sqlite.Conn, uid, id string) (Hit, error) {
 		})
 	if err != nil || hit.Known {
 		return hit, err
+	}
+	if hit.Known = familiar; familiar {
+		return hit, nil
 	}
 	hit.Known, err = known(conn, uid)
 	return hit, err
