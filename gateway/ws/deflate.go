@@ -136,19 +136,37 @@ type packing struct {
 // was made smaller leave as they are: the compressed form, which all receivers
 // share, could refer to more than the window holds.
 func (f *Frame) packed(window int) *Frame {
-	if n := f.end - f.head; n < minPacked || n > window && window < 1<<maxWindowBits || f.buf.b[0]&0x0f > byte(ws.OpBinary) || f.joined {
+	if n := f.end - f.head; n < minPacked || n > window && window < 1<<maxWindowBits || f.buf.b[0]&0x0f > byte(ws.OpBinary) {
 		return f
 	}
 	f.pack.mu.Lock()
 	defer f.pack.mu.Unlock()
 	if !f.pack.tried {
 		f.pack.tried = true
-		f.pack.frame = compress(f)
+		if len(f.parts) > 0 {
+			f.pack.frame = joinPacked(f.parts)
+		} else {
+			f.pack.frame = compress(f)
+		}
 	}
 	if f.pack.frame == nil {
 		return f
 	}
 	return f.pack.frame
+}
+
+// joinPacked joins the compressed forms of frames, nil when none has one. All of
+// them together are within the receiver's window, or it is the largest one.
+func joinPacked(parts []*Frame) *Frame {
+	packed, found := make([]*Frame, len(parts)), false
+	for i, p := range parts {
+		packed[i] = p.packed(1 << maxWindowBits)
+		found = found || packed[i] != p
+	}
+	if !found {
+		return nil
+	}
+	return Join(packed...)
 }
 
 // deflater compresses one message at a time.

@@ -204,7 +204,7 @@ func TestPackedOnce(t *testing.T) {
 		}
 		form.Release()
 	}
-	for _, short := range []*Frame{NewText([]byte("short")), NewBinary(noise(5000)), newControl(opPing, make([]byte, 125)), Join(z0(), z0())} {
+	for _, short := range []*Frame{NewText([]byte("short")), NewBinary(noise(5000)), newControl(opPing, make([]byte, 125))} {
 		if short.packed(1<<15) != short {
 			t.Errorf("%d bytes were compressed", short.size())
 		}
@@ -212,7 +212,38 @@ func TestPackedOnce(t *testing.T) {
 	}
 }
 
-func z0() *Frame { return NewText(bytes.Repeat([]byte("a"), 500)) }
+// TestJoin: joined frames leave as each of them would, compressed where that is
+// agreed.
+func TestJoin(t *testing.T) {
+	t.Parallel()
+	parts := []*Frame{
+		NewText([]byte("short")), NewText([]byte(strings.Repeat("long ", 100))), NewBinary(noise(70_000)), NewText(nil),
+	}
+	j := Join(parts...)
+	var plain, packed []byte
+	for _, p := range parts {
+		plain = append(plain, p.bytes()...)
+		packed = append(packed, p.packed(1<<15).bytes()...)
+		p.Release()
+	}
+	if !bytes.Equal(j.bytes(), plain) || j.count() != len(parts) {
+		t.Errorf("%d bytes in %d frames, want %d bytes", j.size(), j.count(), len(plain))
+	}
+	if z := j.packed(1 << 15); !bytes.Equal(z.bytes(), packed) || z.count() != len(parts) || z.packed(1<<15) != j.packed(1<<15) {
+		t.Errorf("%d bytes in %d frames when compressed, want %d bytes", z.size(), z.count(), len(packed))
+	}
+	if j.packed(512) != j {
+		t.Error("a small window got a form that may need more")
+	}
+	j.Release()
+	noisy := NewBinary(noise(1000))
+	same := Join(noisy, noisy)
+	if same.packed(1<<15) != same {
+		t.Error("nothing is compressed, and still it is another frame")
+	}
+	noisy.Release()
+	same.Release()
+}
 
 func noise(n int) []byte {
 	random := rand.New(rand.NewPCG(3, 4))

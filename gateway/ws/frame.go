@@ -20,9 +20,9 @@ type Frame struct {
 	buf  *buffer
 	head int // length of the header
 	end  int // header and payload
-	// joined says that it is several frames in one buffer, see Join.
-	joined bool
-	pack   packing
+	// parts are the frames that it was joined from, one reference each.
+	parts []*Frame
+	pack  packing
 }
 
 //nolint:gochecknoglobals // frames are made by functions, before any engine is known
@@ -85,7 +85,12 @@ func (f *Frame) Release() {
 		if f.pack.frame != nil {
 			f.pack.frame.Release()
 		}
-		f.pack.frame, f.pack.tried, f.joined = nil, false, false
+		f.pack.frame, f.pack.tried = nil, false
+		for i, p := range f.parts {
+			p.Release()
+			f.parts[i] = nil
+		}
+		f.parts = f.parts[:0]
 		putBuffer(f.buf)
 		f.buf = nil
 		framePool.Put(f)
@@ -102,8 +107,8 @@ func (f *Frame) Retain() *Frame {
 
 // Join makes one frame from several, to be sent in their order with one write to
 // each receiver: for who has a number of frames for many connections at once. It
-// copies them; they leave as they are, uncompressed. It has no payload of its own.
-// The caller holds one reference.
+// copies them and keeps references. It has no payload of its own. The caller holds
+// one reference.
 func Join(frames ...*Frame) *Frame {
 	size := 0
 	for _, f := range frames {
@@ -111,13 +116,17 @@ func Join(frames ...*Frame) *Frame {
 	}
 	j, _ := framePool.Get().(*Frame)
 	j.buf = getBuffer(size)
-	j.joined, j.head, j.end = true, 0, 0
+	j.head, j.end = 0, 0
 	for _, f := range frames {
 		j.end += copy(j.buf.b[j.end:], f.bytes())
+		j.parts = append(j.parts, f.Retain())
 	}
 	j.refs.Store(1)
 	return j
 }
+
+// count is the number of frames that it is on the wire.
+func (f *Frame) count() int { return max(1, len(f.parts)) }
 
 // Payload is the frame's payload, to be read only while a reference is held.
 func (f *Frame) Payload() []byte { return f.buf.b[f.head:f.end] }

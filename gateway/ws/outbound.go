@@ -65,7 +65,7 @@ func (o *outbound) remove(n int) {
 func (c *link) write(f *Frame) {
 	o := &c.out
 	b := f.bytes()
-	o.framesOut++
+	o.framesOut += uint64(f.count())
 	if !o.writing {
 		n, err := c.wire.try(b)
 		o.bytesOut += uint64(n)
