@@ -2,7 +2,6 @@ package hub
 
 import (
 	"slices"
-	"sort"
 	"sync"
 	"time"
 
@@ -277,20 +276,4 @@ func (r *room) position() (head uint64, resets int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.head, r.resets
-}
-
-// lookupFence returns the room's head, and the seq up to which the room's events
-// are older than age, or a later one.
-func (r *room) lookupFence(age time.Duration) (fence, head uint64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if age <= 0 {
-		return r.head, r.head
-	}
-	cutoff := time.Now().Add(-age)
-	young := sort.Search(r.ring.n, func(i int) bool { return r.ring.at(i).at.After(cutoff) })
-	if young == 0 {
-		return min(r.ring.floor, r.head), r.head
-	}
-	return r.ring.at(young - 1).seq, r.head
 }
