@@ -31,6 +31,8 @@ type Config struct {
 
 	Durability string `key:"storage.durability" doc:"when a message counts as acknowledged: fsync, interval, os"`
 
+	Engine            string        `key:"gateway.engine" doc:"how connections are served: auto, epoll (event loops, Linux), goroutine"`
+	Compression       string        `key:"gateway.compression" doc:"permessage-deflate where clients offer it: on, off"`
 	MaxConnections    int           `key:"gateway.max-connections" doc:"open connections; 0: by the limit of open files"`
 	MaxHandshakes     int           `key:"gateway.max-handshakes" doc:"handshakes in progress"`
 	HandshakeTimeout  time.Duration `key:"gateway.handshake-timeout" doc:"time from accept to 101"`
@@ -59,6 +61,8 @@ func Default() Config {
 		HTTPAddr:          "localhost:8000",
 		WSAddr:            "localhost:8001",
 		Durability:        "fsync",
+		Engine:            "auto",
+		Compression:       "on",
 		MaxHandshakes:     512,
 		HandshakeTimeout:  10 * time.Second,
 		MaxFrameBytes:     64 << 10,

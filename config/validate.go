@@ -20,6 +20,8 @@ func (c Config) Has(role string) bool {
 func (c Config) Validate() []error {
 	var v validator
 	v.oneOf("storage.durability", c.Durability, "fsync", "interval", "os")
+	v.oneOf("gateway.engine", c.Engine, "auto", "epoll", "goroutine")
+	v.oneOf("gateway.compression", c.Compression, "on", "off")
 	v.oneOf("echo.limits", c.EchoLimits, "on", "off")
 	v.oneOf("analytics.ip-privacy", c.IPPrivacy, "off", "truncate", "hash")
 	v.oneOf("log.level", c.LogLevel, "debug", "info", "warn", "error")

@@ -74,8 +74,8 @@ func newGateway(c config.Config, version string, nc *nats.Conn, l *stream.Log, m
 	if err != nil {
 		return nil, err
 	}
-	g.engine, err = ws.NewGoroutine(ws.Config{
-		Handler: g.admission, Recorder: g.recorder, Logger: log,
+	g.engine, err = ws.New(c.Engine, ws.Config{
+		Handler: g.admission, Recorder: g.recorder, Logger: log, Compression: c.Compression == "on",
 		MaxConnections: c.MaxConnections, MaxHandshakes: c.MaxHandshakes, HandshakeTimeout: c.HandshakeTimeout,
 		MaxMessageBytes: int(c.MaxFrameBytes), MaxQueueBytes: int(c.MaxOutboundBytes), Heartbeat: c.Heartbeat,
 	})

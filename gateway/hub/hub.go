@@ -22,8 +22,9 @@ const shardCount = 64
 //
 // Lock order: shard.mu, then room.mu, then one of the leaves (session.mu,
 // Hub.activeMu, userShard.mu, acked.mu); no two leaves together. Nothing that
-// does I/O or waits runs under a lock; ws.Conn.Send, which does neither, runs
-// under room.mu, because that is what orders a room's events for a member.
+// waits runs under a lock. Under room.mu is ws.Conn.Send to one member, or to the
+// few of a small room, which never waits; what a large room sends goes through its
+// outbox.
 type Hub struct {
 	cfg       Config
 	log       Log
@@ -47,6 +48,7 @@ type Hub struct {
 	ringBytes atomic.Int64
 	tailBytes atomic.Int64
 	stats     counters
+	inline    int       // members up to which a room needs no outbox
 	buffers   sync.Pool // of *buffer
 	clients   sync.Pool // of *frame.Client
 
@@ -85,6 +87,7 @@ func New(cfg Config, deps Deps) (*Hub, error) {
 		cfg: cfg, log: deps.Log, publisher: deps.Publisher, feed: deps.Feed,
 		query: deps.Query, nc: deps.NATS,
 		seed:      maphash.MakeSeed(),
+		inline:    inlineMembers,
 		acked:     newAcked(cfg.AckedIDs),
 		expensive: make(chan struct{}, cfg.ExpensiveJoin),
 		lookups:   make(chan struct{}, maxLookups),
@@ -157,7 +160,7 @@ func (h *Hub) acquire(ctx context.Context, name string) (*room, error) {
 			}
 		}
 		if r == nil {
-			r = &room{h: h, name: name, ready: make(chan struct{}), gone: make(chan struct{})}
+			r = newRoom(h, name)
 			if !h.spawn(func() { h.follow(sh, r) }) {
 				sh.mu.Unlock()
 				return nil, errUnavailable

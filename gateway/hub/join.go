@@ -248,6 +248,7 @@ func (j *join) sendJoined(e *entry) (live bool, err error) {
 	m, r := j.m, j.m.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.awaitOutbox()
 	if m.left {
 		return false, errClosed
 	}
@@ -266,7 +267,9 @@ func (j *join) sendJoined(e *entry) (live bool, err error) {
 		r.addPerson(m)
 	}
 	r.detach(m)
-	m.s.send(func(dst []byte) []byte { return j.appendJoined(dst, e) })
+	f := m.s.h.encode(func(dst []byte) []byte { return j.appendJoined(dst, e) })
+	r.sendTo(m.s.conn, f)
+	f.Release()
 	return r.goLive(m, e.cursor), nil
 }
 
@@ -279,10 +282,14 @@ func (r *room) goLive(m *member, cursor uint64) bool {
 	if !r.ring.covers(cursor) {
 		return false
 	}
-	for i := r.ring.after(cursor); i < r.ring.n; i++ {
-		m.s.conn.Send(r.ring.at(i).frame)
+	if i := r.ring.after(cursor); i < r.ring.n {
+		frames := make([]*ws.Frame, 0, r.ring.n-i)
+		for ; i < r.ring.n; i++ {
+			frames = append(frames, r.ring.at(i).frame)
+		}
+		r.sendTo(m.s.conn, frames...)
 		m.s.recordFirstEvent()
-		r.h.stats.deliveries.Add(1)
+		r.h.stats.deliveries.Add(uint64(len(frames)))
 	}
 	r.people.newcomers = append(r.people.newcomers, m)
 	r.h.wake(r)
@@ -300,6 +307,7 @@ func (r *room) goLive(m *member, cursor uint64) bool {
 // connection takes them, until the ring covers the rest.
 func (j *join) catchUp(ctx context.Context, e *entry) error {
 	m, r := j.m, j.m.r
+	r.settle() // joined may wait in the outbox
 	cursor, page := e.cursor, e.first
 	for {
 		for i := range page {

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -37,6 +38,13 @@ type room struct {
 	tails   map[int]*tailFlight // by limit
 	typing  bucket
 	people  presence
+	out     outbox
+}
+
+func newRoom(h *Hub, name string) *room {
+	r := &room{h: h, name: name, ready: make(chan struct{}), gone: make(chan struct{})}
+	r.out.some.L = &r.mu
+	return r
 }
 
 // member is one connection in one room.
@@ -62,6 +70,7 @@ func (r *room) Deliver(ev *stream.Stored) {
 	r.h.putBuffer(buf)
 
 	r.mu.Lock()
+	r.awaitOutbox()
 	r.head = ev.Seq
 	r.dropTails()
 	r.promote(ev.Seq)
@@ -77,16 +86,6 @@ func (r *room) Deliver(ev *stream.Stored) {
 	for _, p := range acked {
 		p.resolve(ev.Seq, ev.Time)
 	}
-}
-
-// broadcast sends f to every live member. It runs under r.mu, because a member
-// that enters must see exactly what comes after its own position; sending never
-// blocks.
-func (r *room) broadcast(f *ws.Frame) {
-	for _, c := range r.conns {
-		c.Send(f)
-	}
-	r.h.stats.deliveries.Add(uint64(len(r.conns)))
 }
 
 // remember puts an event into the ring, whose reference on the frame it takes
@@ -124,6 +123,7 @@ func (r *room) addLive(m *member) {
 	m.live = len(r.live)
 	r.live = append(r.live, m)
 	r.conns = append(r.conns, m.s.conn)
+	r.out.version++
 	if !m.s.sawEvent.Load() {
 		m.fresh = len(r.fresh)
 		r.fresh = append(r.fresh, m)
@@ -133,6 +133,11 @@ func (r *room) addLive(m *member) {
 // detach takes m out of every list: it gets nothing more from the room.
 func (r *room) detach(m *member) {
 	if i := m.live; i >= 0 {
+		if r.out.shared { // somebody sends to the list as it was
+			r.conns = slices.Clone(r.conns)
+			r.out.shared = false
+		}
+		r.out.version++
 		last := len(r.live) - 1
 		r.live[i], r.conns[i] = r.live[last], r.conns[last]
 		r.live[i].live = i
@@ -197,6 +202,7 @@ func (r *room) Reset(head uint64) {
 		m.live, m.fresh = -1, -1
 	}
 	r.live, r.conns, r.waiting, r.fresh = nil, nil, nil, nil
+	r.out.version++
 	acks := r.acks
 	r.acks = nil
 	r.mu.Unlock()

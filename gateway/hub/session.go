@@ -303,18 +303,28 @@ func (s *session) leaveRoom(f *frame.Client) {
 	s.dropMember(m)
 	s.mu.Unlock()
 	m.r.leave(m)
-	s.send(func(dst []byte) []byte { return frame.AppendLeft(dst, f.Room, f.ID) })
+	left := s.h.encode(func(dst []byte) []byte { return frame.AppendLeft(dst, f.Room, f.ID) })
+	m.r.mu.Lock()
+	m.r.sendTo(s.conn, left) // behind the last event
+	m.r.mu.Unlock()
+	left.Release()
 }
 
 // send encodes a frame for this connection alone.
 func (s *session) send(encode func(dst []byte) []byte) bool {
-	buf := s.h.getBuffer()
-	buf.b = encode(buf.b)
-	f := ws.NewText(buf.b)
-	s.h.putBuffer(buf)
+	f := s.h.encode(encode)
 	ok := s.conn.Send(f)
 	f.Release()
 	return ok
+}
+
+// encode makes a frame; the caller holds one reference.
+func (h *Hub) encode(fill func(dst []byte) []byte) *ws.Frame {
+	buf := h.getBuffer()
+	buf.b = fill(buf.b)
+	f := ws.NewText(buf.b)
+	h.putBuffer(buf)
+	return f
 }
 
 // refuse answers with an error frame.

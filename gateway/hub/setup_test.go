@@ -48,6 +48,7 @@ func (fx *fixture) addHub(change ...func(*Config)) *Hub {
 	if err != nil {
 		fx.t.Fatal(err)
 	}
+	h.inline = 2 // so that small rooms of tests use the outbox
 	eventstest.Go(fx.t, h.Run)
 	fx.feeds = append(fx.feeds, feed)
 	fx.hubs = append(fx.hubs, h)
@@ -140,12 +141,32 @@ func (c *client) Send(f *ws.Frame) bool {
 }
 
 func (c *client) keep(f *ws.Frame) {
-	var g got
-	if err := json.Unmarshal(f.Payload(), &g); err != nil {
-		c.t.Errorf("frame %s: %v", f.Payload(), err)
+	for _, payload := range payloads(f) {
+		var g got
+		if err := json.Unmarshal(payload, &g); err != nil {
+			c.t.Errorf("frame %s: %v", payload, err)
+		}
+		c.frames = append(c.frames, g)
 	}
-	c.frames = append(c.frames, g)
 	c.cond.Broadcast()
+}
+
+// payloads takes joined frames apart, see [ws.Join].
+func payloads(f *ws.Frame) [][]byte {
+	b := f.Payload()
+	if b[0] == '{' {
+		return [][]byte{b}
+	}
+	var all [][]byte
+	for len(b) > 0 {
+		n, head := int(b[1]), 2
+		if n == 126 {
+			n, head = int(b[2])<<8|int(b[3]), 4
+		}
+		all = append(all, b[head:head+n])
+		b = b[head+n:]
+	}
+	return all
 }
 
 func (c *client) Close(code int, _ string, last *ws.Frame) {

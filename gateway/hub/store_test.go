@@ -374,7 +374,8 @@ func TestAckedForgetsTheOldest(t *testing.T) {
 // Delivering an event costs nothing per member.
 func TestBroadcastDoesNotAllocate(t *testing.T) {
 	fx := setup(t)
-	r := &room{h: fx.hubs[0], name: "r"}
+	fx.hubs[0].inline = inlineMembers
+	r := newRoom(fx.hubs[0], "r")
 	sink := &countingConn{}
 	for range 1000 {
 		s := &session{h: fx.hubs[0], conn: sink}
@@ -383,9 +384,11 @@ func TestBroadcastDoesNotAllocate(t *testing.T) {
 	}
 	ev := &stream.Stored{Room: "r", Seq: 1, Time: time.Now(), Data: []byte(`{"kind":"message"}`)}
 	r.Deliver(ev)
+	r.settle()
 	allocs := testing.AllocsPerRun(200, func() {
 		ev.Seq++
 		r.Deliver(ev)
+		r.settle()
 	})
 	t.Logf("%v allocations for an event", allocs)
 	if allocs > 30 { // per event, for 1,000 members

@@ -4,12 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"time"
-
-	"github.com/gobwas/ws"
 
 	"partyline/events"
 	lc "partyline/events/lifecycle"
@@ -67,7 +64,7 @@ func (e *engine) refuse(s *slot, a *lifecycle.Attempt, ref *Refusal) {
 	by := time.Now().Add(lingerTime)
 	_ = s.nc.SetWriteDeadline(by)
 	err := WriteRefusal(s.nc, ref)
-	e.shaken(s)
+	e.gate.shaken(&s.ticket)
 	if err == nil {
 		shutdownWrite(s.nc)
 		discardInput(s.nc, by, refuseIn)
@@ -100,7 +97,7 @@ func (e *engine) handshake(ctx context.Context, s *slot, a *lifecycle.Attempt, s
 	}
 	req.Remote, req.Local = addrPort(s.nc.RemoteAddr()), addrPort(s.nc.LocalAddr())
 	req.TLS, req.Attempt = secure, a
-	acc, ref := e.decide(ctx, req, ref)
+	acc, ref := e.cfg.decide(ctx, req, ref)
 	if ref != nil {
 		in.release()
 		e.refuse(s, a, ref)
@@ -150,65 +147,6 @@ func (e *engine) abandoned(s *slot, a *lifecycle.Attempt, err error, got int) {
 	a.Close(0, string(ByClient), detail)
 }
 
-// readHead reads up to the end of the request head. What came after it stays in
-// the inbox. The head is valid until the inbox changes.
-func readHead(nc net.Conn, in *inbox) (head []byte, ref *Refusal, err error) {
-	for {
-		if in.w == len(in.buf.b) {
-			in.move(getBuffer(2 * len(in.buf.b)))
-		}
-		n, err := nc.Read(in.free()[:min(len(in.free()), headLimit-in.w)])
-		seen := in.w
-		in.w += n
-		if seen == 0 && n >= 2 && in.buf.b[0] == '\r' && in.buf.b[1] == '\n' {
-			in.r = 2 // one empty line before the request, RFC 9112 section 2.2
-			in.w = copy(in.buf.b, in.bytes())
-			in.r, n = 0, in.w
-		}
-		if n > 0 && seen == 0 && in.w > 0 && !isTokenByte(in.buf.b[0]) && in.buf.b[0] != '\r' {
-			return nil, badRequest("not HTTP"), nil // a TLS hello, for example
-		}
-		end, ref := headEnd(in.bytes(), seen)
-		if ref != nil || end > 0 {
-			return in.bytes()[:end], ref, nil
-		}
-		if err != nil {
-			if n > 0 && errors.Is(err, io.EOF) {
-				continue
-			}
-			return nil, nil, err
-		}
-	}
-}
-
-// decide asks the handler about a request; ref is what was found wrong already.
-// It records what it decides itself; the handler records its own refusals.
-func (e *engine) decide(ctx context.Context, req *Request, ref *Refusal) (*Acceptance, *Refusal) {
-	req.describe()
-	if ref == nil {
-		ref = Upgradable(req)
-	}
-	if ref != nil {
-		if other := e.cfg.Handler.Malformed(req, ref); other != nil {
-			ref = other
-		}
-		req.Attempt.Refuse(lc.StageRequest, ref.Status, ref.Code, cut(ref.Detail, 120))
-		return nil, ref
-	}
-	req.Attempt.Stage(lc.StageRequest)
-	acc, ref := e.cfg.Handler.Handshake(ctx, req)
-	if acc == nil && ref == nil {
-		ref = &Refusal{Status: 500, Code: events.CodeInternal, Detail: "no decision was made"}
-	}
-	return acc, ref
-}
-
-func (acc *Acceptance) abandon() {
-	if acc.Abandon != nil {
-		acc.Abandon()
-	}
-}
-
 // establish answers 101 and runs the connection to its end.
 func (e *engine) establish(s *slot, nc net.Conn, in inbox, req *Request, acc *Acceptance) {
 	defer e.leave(s)
@@ -218,7 +156,8 @@ func (e *engine) establish(s *slot, nc net.Conn, in inbox, req *Request, acc *Ac
 			_ = tcp.SetKeepAlive(false)
 		}
 	}
-	if err := answer(nc, req, acc.Subprotocol); err != nil {
+	deflate := e.cfg.extension(req)
+	if err := answer(nc, req, acc.Subprotocol, deflate); err != nil {
 		in.release()
 		acc.abandon()
 		req.Attempt.Fail(lc.StageUpgraded, events.CodeBadRequest, "closed before the answer was written")
@@ -229,49 +168,30 @@ func (e *engine) establish(s *slot, nc net.Conn, in inbox, req *Request, acc *Ac
 	_ = nc.SetDeadline(time.Time{})
 	req.Attempt.Stage(lc.StageUpgraded)
 	c := newConn(e, nc, acc, req.Attempt)
-	e.shaken(s)
+	c.compress(deflate)
 	if !e.opened(s, c) {
 		c.close(goingAway, nil)
 	}
 	c.run(in)
 }
 
-// answer writes the 101. The request was checked already, more strictly and more
-// tolerantly than gobwas does; it is shown a request that says the same.
-func answer(nc net.Conn, req *Request, subprotocol string) error {
-	b := getBuffer(512)
-	defer putBuffer(b)
-	head := b.b[:0]
-	head = append(head, "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "...)
-	head = append(head, req.Header("Sec-WebSocket-Key")...)
-	if subprotocol != "" {
-		head = append(head, "\r\nSec-WebSocket-Protocol: "...)
-		head = append(head, subprotocol...)
+// readHead reads up to the end of the request head. What came after it stays in
+// the inbox. The head is valid until the inbox changes.
+func readHead(nc net.Conn, in *inbox) (head []byte, ref *Refusal, err error) {
+	for {
+		if in.w == len(in.buf.b) {
+			in.move(getBuffer(2 * len(in.buf.b)))
+		}
+		n, err := nc.Read(in.free()[:min(len(in.free()), headLimit-in.w)])
+		seen := in.w
+		in.w += n
+		if end, ref := in.head(seen); ref != nil || end > 0 {
+			return in.bytes()[:end], ref, nil
+		}
+		if err != nil {
+			return nil, nil, err
+		}
 	}
-	head = append(head, "\r\n\r\n"...)
-	upgrader := ws.Upgrader{
-		ReadBufferSize: 512, WriteBufferSize: 512,
-		ProtocolCustom: func(offer []byte) (string, bool) { return string(offer), true },
-	}
-	_, err := upgrader.Upgrade(&replay{Writer: nc, head: head})
-	return err
-}
-
-// replay shows a request to gobwas and lets it write to the peer.
-type replay struct {
-	io.Writer
-	head []byte
-}
-
-// Read implements io.Reader.
-func (r *replay) Read(p []byte) (int, error) {
-	if len(r.head) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(p, r.head)
-	r.head = r.head[n:]
-	return n, nil
 }
 
 // bareConn is the connection under TLS, or nc itself.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"runtime"
 	"time"
 
 	"partyline/gateway/lifecycle"
@@ -30,6 +31,11 @@ type Config struct {
 	WriteStall       time.Duration // a write that makes no progress; default 30 s
 	CloseTimeout     time.Duration // for all of a closing handshake; default 2 s
 
+	Loops int // event loops of NewEpoll; default: one for each processor
+
+	// Compression accepts permessage-deflate (RFC 7692) where it is offered.
+	Compression bool
+
 	MaxMessageBytes int           // default of Options; 64 KiB
 	MaxQueueBytes   int           // default of Options; 1 MiB
 	Heartbeat       time.Duration // default of Options; 25 s
@@ -47,6 +53,7 @@ func (c Config) withDefaults() (Config, error) {
 	}{
 		{"MaxConnections", &c.MaxConnections, connectionsByFileLimit()},
 		{"MaxHandshakes", &c.MaxHandshakes, 512},
+		{"Loops", &c.Loops, runtime.GOMAXPROCS(0)},
 		{"MaxMessageBytes", &c.MaxMessageBytes, 64 << 10},
 		{"MaxQueueBytes", &c.MaxQueueBytes, 1 << 20},
 	} {

@@ -84,13 +84,6 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-func start(t testing.TB, cfg ws.Config) conformance.Server {
-	t.Helper()
-	s := startListener(t, cfg, nil)
-	t.Cleanup(func() { shutdown(t, s.Engine) })
-	return s
-}
-
 func shutdown(t testing.TB, e ws.Engine) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
@@ -171,59 +164,63 @@ func closeCode(f gobwas.Frame) int {
 
 func TestSlowConsumer(t *testing.T) {
 	t.Parallel()
-	h := newHandler()
-	h.opts.MaxQueueBytes = 64 << 10
-	h.opts.SlowFrame = func() *ws.Frame { return ws.NewText([]byte("bye")) }
-	s := start(t, ws.Config{Handler: h, CloseTimeout: patience})
-	p := dial(t, s)
-	c := wait(t, h.opened)
-	payload := bytes.Repeat([]byte("x"), 10_000)
-	sent := 0
-	for { // the peer does not read
-		f := ws.NewText(binary.BigEndian.AppendUint32(payload[:9996], uint32(sent)))
-		ok := c.Send(f)
-		f.Release()
-		if !ok {
-			break
+	onEngines(t, func(t *testing.T, start func(testing.TB, ws.Config) conformance.Server) {
+		h := newHandler()
+		h.opts.MaxQueueBytes = 64 << 10
+		h.opts.SlowFrame = func() *ws.Frame { return ws.NewText([]byte("bye")) }
+		s := start(t, ws.Config{Handler: h, CloseTimeout: patience})
+		p := dial(t, s)
+		c := wait(t, h.opened)
+		payload := bytes.Repeat([]byte("x"), 10_000)
+		sent := 0
+		for { // the peer does not read
+			f := ws.NewText(binary.BigEndian.AppendUint32(payload[:9996], uint32(sent)))
+			ok := c.Send(f)
+			f.Release()
+			if !ok {
+				break
+			}
+			sent++
 		}
-		sent++
-	}
-	if c.Send(ws.NewText(nil)) {
-		t.Error("sent after the close")
-	}
-	// Now it reads: a prefix without holes, the last frame, and the code.
-	for n := uint32(0); ; n++ {
-		f := p.recv(t)
-		if string(f.Payload) == "bye" {
-			break
+		if c.Send(ws.NewText(nil)) {
+			t.Error("sent after the close")
 		}
-		if got := binary.BigEndian.Uint32(f.Payload[9996:]); got != n || int(n) > sent {
-			t.Fatalf("frame %d where %d was due", got, n)
+		// Now it reads: a prefix without holes, the last frame, and the code.
+		for n := uint32(0); ; n++ {
+			f := p.recv(t)
+			if string(f.Payload) == "bye" {
+				break
+			}
+			if got := binary.BigEndian.Uint32(f.Payload[9996:]); got != n || int(n) > sent {
+				t.Fatalf("frame %d where %d was due", got, n)
+			}
 		}
-	}
-	if code := closeCode(p.recv(t)); code != ws.CloseSlowConsumer {
-		t.Errorf("close code %d", code)
-	}
-	p.Close()
-	if info := wait(t, h.closed); info.Code != ws.CloseSlowConsumer || info.Initiator != ws.ByServer {
-		t.Errorf("ended with %+v", info)
-	}
+		if code := closeCode(p.recv(t)); code != ws.CloseSlowConsumer {
+			t.Errorf("close code %d", code)
+		}
+		p.Close()
+		if info := wait(t, h.closed); info.Code != ws.CloseSlowConsumer || info.Initiator != ws.ByServer {
+			t.Errorf("ended with %+v", info)
+		}
+	})
 }
 
 func TestSlowConsumerThatNeverReads(t *testing.T) {
 	t.Parallel()
-	h := newHandler()
-	s := start(t, ws.Config{Handler: h, CloseTimeout: 200 * time.Millisecond, WriteStall: 200 * time.Millisecond, MaxQueueBytes: 1 << 30})
-	dial(t, s)
-	c := wait(t, h.opened)
-	f := ws.NewText(make([]byte, 1<<20))
-	defer f.Release()
-	for range 64 { // more than sockets take, less than the queue
-		c.Send(f)
-	}
-	if info := wait(t, h.closed); info.Code != ws.CloseSlowConsumer || info.Initiator != ws.ByTimeout {
-		t.Errorf("ended with %+v", info)
-	}
+	onEngines(t, func(t *testing.T, start func(testing.TB, ws.Config) conformance.Server) {
+		h := newHandler()
+		s := start(t, ws.Config{Handler: h, CloseTimeout: 200 * time.Millisecond, WriteStall: 200 * time.Millisecond, MaxQueueBytes: 1 << 30})
+		dial(t, s)
+		c := wait(t, h.opened)
+		f := ws.NewText(make([]byte, 1<<20))
+		defer f.Release()
+		for range 64 { // more than sockets take, less than the queue
+			c.Send(f)
+		}
+		if info := wait(t, h.closed); info.Code != ws.CloseSlowConsumer || info.Initiator != ws.ByTimeout {
+			t.Errorf("ended with %+v", info)
+		}
+	})
 }
 
 func TestOrderAndContents(t *testing.T) {
@@ -258,77 +255,83 @@ func TestOrderAndContents(t *testing.T) {
 
 func TestHeartbeat(t *testing.T) {
 	t.Parallel()
-	h := newHandler()
-	s := start(t, ws.Config{Handler: h, Heartbeat: time.Second})
-	p := dial(t, s)
-	c := wait(t, h.opened)
-	for range 3 { // answered pings keep it alive and give a round trip
-		f := p.recv(t)
-		if f.Header.OpCode != gobwas.OpPing {
-			t.Fatalf("got %+v", f.Header)
-		}
-		p.send(t, gobwas.NewPongFrame(f.Payload))
-	}
-	eventually(t, "a round trip", func() bool { return c.RTT() > 0 })
-	for { // then silence
-		f := p.recv(t)
-		if f.Header.OpCode != gobwas.OpPing {
-			if code := closeCode(f); code != ws.CloseHeartbeat {
-				t.Errorf("close code %d", code)
+	onEngines(t, func(t *testing.T, start func(testing.TB, ws.Config) conformance.Server) {
+		h := newHandler()
+		s := start(t, ws.Config{Handler: h, Heartbeat: time.Second})
+		p := dial(t, s)
+		c := wait(t, h.opened)
+		for range 3 { // answered pings keep it alive and give a round trip
+			f := p.recv(t)
+			if f.Header.OpCode != gobwas.OpPing {
+				t.Fatalf("got %+v", f.Header)
 			}
-			break
+			p.send(t, gobwas.NewPongFrame(f.Payload))
 		}
-	}
-	p.Close()
-	if info := wait(t, h.closed); info.Code != ws.CloseHeartbeat || info.Initiator != ws.ByTimeout {
-		t.Errorf("ended with %+v", info)
-	}
+		eventually(t, "a round trip", func() bool { return c.RTT() > 0 })
+		for { // then silence
+			f := p.recv(t)
+			if f.Header.OpCode != gobwas.OpPing {
+				if code := closeCode(f); code != ws.CloseHeartbeat {
+					t.Errorf("close code %d", code)
+				}
+				break
+			}
+		}
+		p.Close()
+		if info := wait(t, h.closed); info.Code != ws.CloseHeartbeat || info.Initiator != ws.ByTimeout {
+			t.Errorf("ended with %+v", info)
+		}
+	})
 }
 
 // TestListenerIsPinged: to a peer that only listens something is sent all the
 // time; it must be pinged nevertheless, or it would count as dead.
 func TestListenerIsPinged(t *testing.T) {
 	t.Parallel()
-	h := newHandler()
-	s := start(t, ws.Config{Handler: h, Heartbeat: time.Second})
-	p := dial(t, s)
-	c := wait(t, h.opened)
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer close(stop)
-	wg.Go(func() {
-		tick := time.NewTicker(10 * time.Millisecond)
-		defer tick.Stop()
-		f := ws.NewText([]byte("news"))
-		defer f.Release()
-		for {
-			select {
-			case <-tick.C:
-				c.Send(f)
-			case <-stop:
-				return
+	onEngines(t, func(t *testing.T, start func(testing.TB, ws.Config) conformance.Server) {
+		h := newHandler()
+		s := start(t, ws.Config{Handler: h, Heartbeat: time.Second})
+		p := dial(t, s)
+		c := wait(t, h.opened)
+		stop := make(chan struct{})
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer close(stop)
+		wg.Go(func() {
+			tick := time.NewTicker(10 * time.Millisecond)
+			defer tick.Stop()
+			f := ws.NewText([]byte("news"))
+			defer f.Release()
+			for {
+				select {
+				case <-tick.C:
+					c.Send(f)
+				case <-stop:
+					return
+				}
+			}
+		})
+		for pings := 0; pings < 3; {
+			if f := p.recv(t); f.Header.OpCode == gobwas.OpPing {
+				pings++
+				p.send(t, gobwas.NewPongFrame(f.Payload))
 			}
 		}
 	})
-	for pings := 0; pings < 3; {
-		if f := p.recv(t); f.Header.OpCode == gobwas.OpPing {
-			pings++
-			p.send(t, gobwas.NewPongFrame(f.Payload))
-		}
-	}
 }
 
 func TestLifetime(t *testing.T) {
 	t.Parallel()
-	h := newHandler()
-	h.opts.MaxLifetime = 50 * time.Millisecond
-	h.opts.Heartbeat = -1
-	s := start(t, ws.Config{Handler: h})
-	p := dial(t, s)
-	if code := closeCode(p.recv(t)); code != ws.CloseNormal {
-		t.Errorf("close code %d", code)
-	}
+	onEngines(t, func(t *testing.T, start func(testing.TB, ws.Config) conformance.Server) {
+		h := newHandler()
+		h.opts.MaxLifetime = 50 * time.Millisecond
+		h.opts.Heartbeat = -1
+		s := start(t, ws.Config{Handler: h})
+		p := dial(t, s)
+		if code := closeCode(p.recv(t)); code != ws.CloseNormal {
+			t.Errorf("close code %d", code)
+		}
+	})
 }
 
 func TestConnectionLimit(t *testing.T) {
@@ -358,23 +361,25 @@ func TestConnectionLimit(t *testing.T) {
 
 func TestHandshakeLimit(t *testing.T) {
 	t.Parallel()
-	s := start(t, ws.Config{Handler: newHandler(), MaxHandshakes: 1})
-	slow, err := s.Dial()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer slow.Close()
-	if _, err := io.WriteString(slow, "GET / "); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "a refusal", func() bool {
-		got, _ := status(t, s)
-		return strings.Contains(got, " 503 ")
-	})
-	slow.Close()
-	eventually(t, "room again", func() bool {
-		got, _ := status(t, s)
-		return strings.Contains(got, " 101 ")
+	onEngines(t, func(t *testing.T, start func(testing.TB, ws.Config) conformance.Server) {
+		s := start(t, ws.Config{Handler: newHandler(), MaxHandshakes: 1})
+		slow, err := s.Dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer slow.Close()
+		if _, err := io.WriteString(slow, "GET / "); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "a refusal", func() bool {
+			got, _ := status(t, s)
+			return strings.Contains(got, " 503 ")
+		})
+		slow.Close()
+		eventually(t, "room again", func() bool {
+			got, _ := status(t, s)
+			return strings.Contains(got, " 101 ")
+		})
 	})
 }
 
@@ -422,8 +427,15 @@ func TestShutdown(t *testing.T) {
 
 func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
 	t.Parallel()
+	for name, engine := range engines {
+		t.Run(name, func(t *testing.T) { cutsWhatDoesNotEnd(t, engine) })
+	}
+}
+
+func cutsWhatDoesNotEnd(t *testing.T, engine func(ws.Config) (ws.Engine, error)) {
+	t.Parallel()
 	h := newHandler()
-	s := startListener(t, ws.Config{Handler: h, CloseTimeout: time.Hour, HandshakeTimeout: time.Hour}, nil)
+	s := startListener(t, engine, ws.Config{Handler: h, CloseTimeout: time.Hour, HandshakeTimeout: time.Hour}, nil)
 	dial(t, s)
 	wait(t, h.opened)
 	silent, err := s.Dial() // a handshake that never comes
@@ -441,9 +453,16 @@ func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
 
 // TestNoLeaks opens and closes many connections in all ways.
 func TestNoLeaks(t *testing.T) { // not parallel: it counts goroutines and descriptors
+	all := targets(t)
+	for name, cycles := range map[string]int{"epoll listener": 6000, "epoll web": 4000, "goroutine listener": 2000} {
+		t.Run(name, func(t *testing.T) { leaksNothing(t, all[name], cycles) })
+	}
+}
+
+func leaksNothing(t *testing.T, target conformance.Target, cycles int) {
 	h := newHandler()
 	h.message = func(c ws.Conn, _ []byte) { c.Close(ws.CloseNormal, "", nil) }
-	s := startListener(t, ws.Config{Handler: h}, nil)
+	s := target.Start(t, ws.Config{Handler: h})
 	cycle := func(i int) {
 		nc, err := s.Dial()
 		if err != nil {
@@ -473,7 +492,7 @@ func TestNoLeaks(t *testing.T) { // not parallel: it counts goroutines and descr
 	}
 	cycle(2)
 	goroutines, files := runtime.NumGoroutine(), descriptors(t)
-	for i := range 2000 {
+	for i := range cycles {
 		cycle(i)
 	}
 	eventually(t, "all connections gone", func() bool { return s.Engine.Connections() == 0 })
@@ -498,7 +517,7 @@ func TestManyWritersOfOneConnection(t *testing.T) {
 	t.Parallel()
 	const conns, frames = 8, 4000
 	h := newHandler()
-	s := startListener(t, ws.Config{Handler: h, Heartbeat: time.Hour}, certificate(t))
+	s := startListener(t, ws.NewGoroutine, ws.Config{Handler: h, Heartbeat: time.Hour}, certificate(t))
 	t.Cleanup(func() { shutdown(t, s.Engine) })
 	var wg sync.WaitGroup
 	for range conns {

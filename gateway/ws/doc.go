@@ -5,10 +5,21 @@
 //
 // # Use
 //
-//	engine, err := ws.NewGoroutine(ws.Config{Handler: h})
+//	engine, err := ws.New("auto", ws.Config{Handler: h})
 //	go engine.Serve(ctx, listener)       // the dedicated listener, plain or TLS
 //	engine.Upgrade(w, r, attempt)        // a request on an HTTP server
 //	engine.Shutdown(ctx)                 // 1001 to everybody, then wait
+//
+// # Engines
+//
+// [NewEpoll] runs event loops on Linux: an idle connection is a struct of less
+// than a kilobyte, without goroutine, buffers or timers. The calls of its
+// sessions come from the loops, so a [Session] must not wait for anything: it
+// would hold up every connection of its loop. A [Handler] may, for it is asked on
+// a goroutine of its own. TLS connections, and those of listeners that are not
+// plain TCP ones, have no descriptor that could be used: they run on the
+// goroutine engine behind the same limits. [NewGoroutine] runs everything on
+// every system. Both pass the suite in ws/conformance; ADR 0008 has the reasons.
 //
 // # Promises
 //

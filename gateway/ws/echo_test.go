@@ -12,102 +12,114 @@ import (
 	gobwas "github.com/gobwas/ws"
 
 	"partyline/gateway/ws"
+	"partyline/gateway/ws/conformance"
 )
 
 func TestEchoLimits(t *testing.T) {
 	t.Parallel()
-	s := start(t, ws.Config{Handler: ws.NewEcho(true)})
-	var first peer
-	for i := range 8 {
-		p := dial(t, s)
-		if i == 0 {
-			first = p
+	onEngines(t, func(t *testing.T, start func(testing.TB, ws.Config) conformance.Server) {
+		s := start(t, ws.Config{Handler: ws.NewEcho(true)})
+		var first peer
+		for i := range 8 {
+			p := dial(t, s)
+			if i == 0 {
+				first = p
+			}
 		}
-	}
-	got, p := status(t, s)
-	body, err := io.ReadAll(p.br)
-	if !strings.Contains(got, " 429 ") || !bytes.Contains(body, []byte(`"rate_limited"`)) || err != nil {
-		t.Errorf("the ninth connection: %s, %s, %v", got, body, err)
-	}
+		got, p := status(t, s)
+		body, err := io.ReadAll(p.br)
+		if !strings.Contains(got, " 429 ") || !bytes.Contains(body, []byte(`"rate_limited"`)) || err != nil {
+			t.Errorf("the ninth connection: %s, %s, %v", got, body, err)
+		}
 
-	// 16 MiB in all, both kinds; no message is lost before that.
-	payload := bytes.Repeat([]byte("x"), 256<<10)
-	for i := range 64 {
-		f := gobwas.NewTextFrame(payload)
-		if i%2 == 0 {
-			f = gobwas.NewBinaryFrame(payload)
+		// 16 MiB in all, both kinds; no message is lost before that.
+		payload := bytes.Repeat([]byte("x"), 256<<10)
+		for i := range 64 {
+			f := gobwas.NewTextFrame(payload)
+			if i%2 == 0 {
+				f = gobwas.NewBinaryFrame(payload)
+			}
+			first.send(t, f)
+			if got := first.recv(t); got.Header.OpCode != f.Header.OpCode || !bytes.Equal(got.Payload, payload) {
+				t.Fatalf("message %d came back different", i)
+			}
 		}
-		first.send(t, f)
-		if got := first.recv(t); got.Header.OpCode != f.Header.OpCode || !bytes.Equal(got.Payload, payload) {
-			t.Fatalf("message %d came back different", i)
+		first.send(t, gobwas.NewTextFrame([]byte("x")))
+		if code := closeCode(first.recv(t)); code != ws.ClosePolicy {
+			t.Errorf("beyond 16 MiB: close code %d", code)
 		}
-	}
-	first.send(t, gobwas.NewTextFrame([]byte("x")))
-	if code := closeCode(first.recv(t)); code != ws.ClosePolicy {
-		t.Errorf("beyond 16 MiB: close code %d", code)
-	}
-	first.Close()
-	eventually(t, "room for another", func() bool {
-		got, _ := status(t, s)
-		return strings.Contains(got, " 101 ")
+		first.Close()
+		eventually(t, "room for another", func() bool {
+			got, _ := status(t, s)
+			return strings.Contains(got, " 101 ")
+		})
 	})
 }
 
 func TestEchoMessageLimit(t *testing.T) {
 	t.Parallel()
-	s := start(t, ws.Config{Handler: ws.NewEcho(true)})
-	p := dial(t, s)
-	p.send(t, gobwas.NewBinaryFrame(make([]byte, 256<<10+1)))
-	if code := closeCode(p.recv(t)); code != ws.CloseTooBig {
-		t.Errorf("close code %d", code)
-	}
+	onEngines(t, func(t *testing.T, start func(testing.TB, ws.Config) conformance.Server) {
+		s := start(t, ws.Config{Handler: ws.NewEcho(true)})
+		p := dial(t, s)
+		p.send(t, gobwas.NewBinaryFrame(make([]byte, 256<<10+1)))
+		if code := closeCode(p.recv(t)); code != ws.CloseTooBig {
+			t.Errorf("close code %d", code)
+		}
+	})
 }
 
 func TestEchoWithoutLimits(t *testing.T) {
 	t.Parallel()
-	s := start(t, ws.Config{Handler: ws.NewEcho(false)})
-	for range 12 {
-		dial(t, s)
-	}
-	p := dial(t, s)
-	payload := make([]byte, 9<<20)
-	go func() { _ = gobwas.WriteFrame(p, gobwas.MaskFrame(gobwas.NewBinaryFrame(payload))) }()
-	if f := p.recv(t); len(f.Payload) != 9<<20 {
-		t.Errorf("%d bytes came back", len(f.Payload))
-	}
+	onEngines(t, func(t *testing.T, start func(testing.TB, ws.Config) conformance.Server) {
+		s := start(t, ws.Config{Handler: ws.NewEcho(false)})
+		for range 12 {
+			dial(t, s)
+		}
+		p := dial(t, s)
+		payload := make([]byte, 9<<20)
+		go func() { _ = gobwas.WriteFrame(p, gobwas.MaskFrame(gobwas.NewBinaryFrame(payload))) }()
+		if f := p.recv(t); len(f.Payload) != 9<<20 {
+			t.Errorf("%d bytes came back", len(f.Payload))
+		}
+	})
 }
 
 // TestEchoBackpressure: a peer that sends much before it reads is made to wait;
 // it is no slow consumer.
 func TestEchoBackpressure(t *testing.T) {
 	t.Parallel()
-	s := start(t, ws.Config{Handler: ws.NewEcho(true)})
-	p := dial(t, s)
-	payload := bytes.Repeat([]byte("x"), 100_000)
-	sent := make(chan error, 1)
-	go func() {
+	onEngines(t, func(t *testing.T, start func(testing.TB, ws.Config) conformance.Server) {
+		s := start(t, ws.Config{Handler: ws.NewEcho(true)})
+		p := dial(t, s)
+		payload := bytes.Repeat([]byte("x"), 100_000)
+		sent := make(chan error, 1)
+		go func() {
+			for range 150 {
+				if err := gobwas.WriteFrame(p, gobwas.MaskFrame(gobwas.NewTextFrame(payload))); err != nil {
+					sent <- err
+					return
+				}
+			}
+			sent <- nil
+		}()
 		for range 150 {
-			if err := gobwas.WriteFrame(p, gobwas.MaskFrame(gobwas.NewTextFrame(payload))); err != nil {
-				sent <- err
-				return
+			if f := p.recv(t); len(f.Payload) != len(payload) {
+				t.Fatalf("got %+v %q", f.Header, f.Payload)
 			}
 		}
-		sent <- nil
-	}()
-	for range 150 {
-		if f := p.recv(t); len(f.Payload) != len(payload) {
-			t.Fatalf("got %+v %q", f.Header, f.Payload)
+		if err := wait(t, sent); err != nil {
+			t.Error(err)
 		}
-	}
-	if err := wait(t, sent); err != nil {
-		t.Error(err)
-	}
+	})
 }
 
 func TestPlainHTTPOnTLS(t *testing.T) {
 	t.Parallel()
 	ln, _ := listen(t, certificate(t))
-	e := newEngine(t, ws.Config{Handler: ws.NewEcho(true)})
+	e, err := ws.New("auto", ws.Config{Handler: ws.NewEcho(true)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	go func() { _ = e.Serve(t.Context(), ln) }()
 	t.Cleanup(func() { shutdown(t, e) })
 	nc, err := net.Dial("tcp", ln.Addr().String())
@@ -150,7 +162,10 @@ func TestAcceptErrorsPass(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := newEngine(t, ws.Config{Handler: ws.NewEcho(true)})
+	e, err := ws.New("auto", ws.Config{Handler: ws.NewEcho(true)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	go func() { _ = e.Serve(t.Context(), &flaky{ln, 4}) }()
 	t.Cleanup(func() { shutdown(t, e) })
 	nc, err := net.Dial("tcp", ln.Addr().String())
@@ -170,6 +185,9 @@ func TestAcceptErrorsPass(t *testing.T) {
 
 func TestConfigIsChecked(t *testing.T) {
 	t.Parallel()
+	if _, err := ws.New("fastest", ws.Config{Handler: ws.NewEcho(true)}); err == nil {
+		t.Error("an unknown kind of engine was made")
+	}
 	for name, cfg := range map[string]ws.Config{
 		"no handler":       {},
 		"negative number":  {Handler: ws.NewEcho(true), MaxHandshakes: -1},

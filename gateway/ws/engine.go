@@ -10,15 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"partyline/events"
-	lc "partyline/events/lifecycle"
 	"partyline/gateway/lifecycle"
-)
-
-const (
-	maxTurnedAway = 64 // connections beyond the limits that are still told why
-	retryAfter    = 5 * time.Second
-	lingerTime    = time.Second // for the peer to read a refusal
 )
 
 // engine runs each connection on a goroutine of its own. It works on every
@@ -31,24 +23,24 @@ type engine struct {
 	// sweeper while connections are open.
 	clock atomic.Int64
 
+	gate *gate
+
 	// mu guards what follows; it is never held over I/O or a connection's
 	// mutex.
-	mu         sync.Mutex
-	changed    sync.Cond
-	live       map[*slot]struct{}
-	handshakes int // slots that are not open yet
-	turned     int // slots beyond the limits, being told so
-	open       int // slots with an open connection
-	sweeping   bool
-	draining   bool
+	mu       sync.Mutex
+	changed  sync.Cond
+	live     map[*slot]struct{}
+	open     int // slots with an open connection
+	sweeping bool
+	ending   bool // a shutdown has begun
+	severed  bool // its time is over
 }
 
 // slot is the place of one socket in an engine, from accept to the end.
 type slot struct {
-	nc     net.Conn // nil while an HTTP server still has it
-	c      *conn    // nil until it is open
-	turned bool
-	shook  bool // no longer counted as handshake
+	ticket ticket
+	nc     net.Conn
+	c      *conn // nil until it is open
 }
 
 // NewGoroutine makes the portable engine. It starts nothing.
@@ -57,9 +49,13 @@ func NewGoroutine(cfg Config) (Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{cfg: cfg, start: time.Now(), live: make(map[*slot]struct{}), wake: make(chan struct{}, 1)}
+	return newEngine(cfg, newGate(&cfg)), nil
+}
+
+func newEngine(cfg Config, g *gate) *engine {
+	e := &engine{cfg: cfg, gate: g, start: time.Now(), live: make(map[*slot]struct{}), wake: make(chan struct{}, 1)}
 	e.changed.L = &e.mu
-	return e, nil
+	return e
 }
 
 func (e *engine) now() int64 { return e.clock.Load() }
@@ -68,85 +64,48 @@ func (e *engine) now() int64 { return e.clock.Load() }
 func (e *engine) since() int64 { return int64(time.Since(e.start)) }
 
 // Connections implements Engine.
-func (e *engine) Connections() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.open
-}
+func (e *engine) Connections() int { return e.gate.connections() }
 
-// admit gives a slot for a new socket or says why there is none. turnAway asks
-// for a slot to say so.
+// admit gives a slot for a new socket or says why there is none. For a socket
+// beyond the limits there may be one as well, to say so.
 func (e *engine) admit(nc net.Conn) (*slot, *Refusal) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var ref *Refusal
-	switch {
-	case e.draining:
-		ref = &Refusal{Status: 503, Code: events.CodeDraining, Detail: "the server is shutting down", RetryAfter: retryAfter}
-	case len(e.live)-e.turned >= e.cfg.MaxConnections:
-		ref = &Refusal{Status: 503, Code: events.CodeOverloaded, Detail: "too many connections", RetryAfter: retryAfter}
-	case e.handshakes >= e.cfg.MaxHandshakes:
-		ref = &Refusal{Status: 503, Code: events.CodeOverloaded, Detail: "too many handshakes in progress", RetryAfter: retryAfter}
-	}
-	s := &slot{nc: nc}
-	switch {
-	case ref == nil:
-		e.handshakes++
-	case nc == nil || e.turned >= maxTurnedAway:
+	var t ticket
+	ref := e.gate.enter(&t, true)
+	if !t.inside {
 		return nil, ref
-	default:
-		e.turned++
-		s.turned, s.shook = true, true
 	}
-	e.live[s] = struct{}{}
-	return s, ref
-}
-
-// shaken ends the handshake of a slot.
-func (e *engine) shaken(s *slot) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !s.shook {
-		s.shook = true
-		e.handshakes--
-	}
+	return e.adopt(nc, t), ref
 }
 
 // opened makes a slot an open connection. It returns false when a shutdown was
 // faster; the connection then has to be closed by the caller.
 func (e *engine) opened(s *slot, c *conn) bool {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	s.c = c
 	e.open++
 	if !e.sweeping {
 		e.sweeping = true
 		go e.sweep()
 	}
-	return !e.draining
+	e.mu.Unlock()
+	return e.gate.opened(&s.ticket)
 }
 
 // leave gives a slot back.
 func (e *engine) leave(s *slot) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !s.shook {
-		e.handshakes--
-	}
-	if s.turned {
-		e.turned--
-	}
 	if s.c != nil {
 		e.open--
 	}
 	delete(e.live, s)
 	e.hurry()
-	e.changed.Broadcast()
+	e.mu.Unlock()
+	e.gate.leave(&s.ticket)
 }
 
 // hurry ends the sweeper of a shutdown that has nothing left. mu is held.
 func (e *engine) hurry() {
-	if e.draining && e.open == 0 {
+	if e.ending && e.open == 0 {
 		select {
 		case e.wake <- struct{}{}:
 		default:
@@ -154,60 +113,45 @@ func (e *engine) hurry() {
 	}
 }
 
-// Upgrade implements Engine.
-func (e *engine) Upgrade(w http.ResponseWriter, r *http.Request, attempt *lifecycle.Attempt) {
-	req := FromHTTP(r)
-	req.Attempt = attempt
-	s, ref := e.admit(nil)
-	if ref != nil {
-		req.describe()
-		attempt.Refuse(lc.StageLimits, ref.Status, ref.Code, ref.Detail)
-		refuseHTTP(w, attempt, ref)
-		return
-	}
-	taken := false
-	defer func() { // also when the handler panics, which the HTTP server survives
-		if !taken {
-			e.leave(s)
-		}
-	}()
-	acc, ref := e.decide(r.Context(), req, nil)
-	if ref != nil {
-		refuseHTTP(w, attempt, ref)
-		return
-	}
-	nc, rw, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		acc.abandon()
-		e.cfg.Logger.ErrorContext(r.Context(), "hijack", "error", err)
-		ref := &Refusal{Status: 500, Code: events.CodeInternal, Detail: "the connection cannot be taken over"}
-		attempt.Refuse(lc.StageUpgraded, ref.Status, ref.Code, ref.Detail)
-		refuseHTTP(w, attempt, ref)
-		return
-	}
-	taken = true
+// adopt gives a slot to a connection that has entered the gate already.
+func (e *engine) adopt(nc net.Conn, t ticket) *slot {
+	s := &slot{ticket: t, nc: nc}
 	e.mu.Lock()
-	s.nc = nc
+	e.live[s] = struct{}{}
+	severed := e.severed
 	e.mu.Unlock()
-	in := newInbox()
-	if n := rw.Reader.Buffered(); n > 0 {
-		early, _ := rw.Peek(n) // n bytes are there
-		in.release()
-		in.buf = getBuffer(n)
-		in.w = copy(in.buf.b, early)
+	if severed {
+		sever(nc)
 	}
-	go e.establish(s, nc, in, req, acc)
+	return s
 }
 
-func refuseHTTP(w http.ResponseWriter, attempt *lifecycle.Attempt, ref *Refusal) {
-	WriteRefusalHTTP(w, ref)
-	attempt.Close(0, string(ByServer), "refused")
+// Upgrade implements Engine.
+func (e *engine) Upgrade(w http.ResponseWriter, r *http.Request, attempt *lifecycle.Attempt) {
+	var t ticket
+	if h := e.cfg.takeOver(e.gate, &t, w, r, attempt); h != nil {
+		e.upgrade(t, h)
+	}
+}
+
+func (e *engine) upgrade(t ticket, h *hijacked) {
+	if h.in.buf == nil {
+		h.in = newInbox()
+	}
+	go e.establish(e.adopt(h.nc, t), h.nc, h.in, h.req, h.acc)
 }
 
 // Shutdown implements Engine.
 func (e *engine) Shutdown(ctx context.Context) error {
+	e.beginShutdown()
+	return e.awaitShutdown(ctx)
+}
+
+// beginShutdown lets nothing in and closes what is open.
+func (e *engine) beginShutdown() {
+	e.gate.drain()
 	e.mu.Lock()
-	e.draining = true
+	e.ending = true
 	open := make([]*conn, 0, e.open)
 	for s := range e.live {
 		if s.c != nil {
@@ -218,13 +162,18 @@ func (e *engine) Shutdown(ctx context.Context) error {
 	for _, c := range open {
 		c.close(goingAway, nil)
 	}
+}
+
+// awaitShutdown waits for the end of everything; after ctx it is cut.
+func (e *engine) awaitShutdown(ctx context.Context) error {
 	// After ctx everything left is cut; then the wait is short.
 	stop := context.AfterFunc(ctx, e.cut)
 	defer stop()
+	e.gate.wait()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.hurry()
-	for len(e.live) > 0 || e.sweeping {
+	for e.sweeping {
 		e.changed.Wait()
 	}
 	if err := ctx.Err(); err != nil {
@@ -233,21 +182,23 @@ func (e *engine) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// cut closes every socket. The slot of a connection that an HTTP server still
-// has ends by itself.
+// cut closes every socket.
 func (e *engine) cut() {
 	e.mu.Lock()
+	e.severed = true
 	var left []net.Conn
 	for s := range e.live {
-		if s.nc != nil {
-			left = append(left, s.nc)
-		}
+		left = append(left, s.nc)
 	}
 	e.mu.Unlock()
 	for _, nc := range left {
-		abort(nc)
-		bareConn(nc).Close() // a TLS farewell could wait
+		sever(nc)
 	}
+}
+
+func sever(nc net.Conn) {
+	abort(nc)
+	bareConn(nc).Close() // a TLS farewell could wait
 }
 
 // Serve implements Engine.

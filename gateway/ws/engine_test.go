@@ -27,29 +27,47 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// targets are all ways to reach the engine.
+// engines are the constructors under test.
+var engines = map[string]func(ws.Config) (ws.Engine, error){
+	"auto":      func(cfg ws.Config) (ws.Engine, error) { return ws.New("auto", cfg) }, // epoll on Linux
+	"goroutine": ws.NewGoroutine,
+}
+
+// targets are all ways to reach both engines.
 func targets(t *testing.T) map[string]conformance.Target {
 	t.Helper()
 	cert := certificate(t)
-	return map[string]conformance.Target{
-		"listener":     {Start: func(t testing.TB, cfg ws.Config) conformance.Server { return startListener(t, cfg, nil) }},
-		"listener tls": {Start: func(t testing.TB, cfg ws.Config) conformance.Server { return startListener(t, cfg, cert) }},
-		"web": {HTTPServer: true, Start: func(t testing.TB, cfg ws.Config) conformance.Server {
-			return startWeb(t, cfg, nil)
-		}},
-		"web tls": {HTTPServer: true, Start: func(t testing.TB, cfg ws.Config) conformance.Server {
-			return startWeb(t, cfg, cert)
-		}},
+	all := make(map[string]conformance.Target)
+	for name, engine := range engines {
+		for _, secure := range []*tls.Certificate{nil, cert} {
+			kind := name
+			if secure != nil {
+				kind += " tls"
+			}
+			all[kind+" listener"] = conformance.Target{TLS: secure != nil, Start: func(t testing.TB, cfg ws.Config) conformance.Server {
+				return startListener(t, engine, cfg, secure)
+			}}
+			all[kind+" web"] = conformance.Target{HTTPServer: true, TLS: secure != nil, Start: func(t testing.TB, cfg ws.Config) conformance.Server {
+				return startWeb(t, engine, cfg, secure)
+			}}
+		}
 	}
+	return all
 }
 
-func newEngine(t testing.TB, cfg ws.Config) ws.Engine {
+// onEngines runs a test on both engines, on a plain listener.
+func onEngines(t *testing.T, test func(t *testing.T, start func(testing.TB, ws.Config) conformance.Server)) {
 	t.Helper()
-	e, err := ws.NewGoroutine(cfg)
-	if err != nil {
-		t.Fatal(err)
+	for name, engine := range engines {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, func(t testing.TB, cfg ws.Config) conformance.Server {
+				s := startListener(t, engine, cfg, nil)
+				t.Cleanup(func() { shutdown(t, s.Engine) })
+				return s
+			})
+		})
 	}
-	return e
 }
 
 func listen(t testing.TB, cert *tls.Certificate) (net.Listener, func() (net.Conn, error)) {
@@ -67,9 +85,12 @@ func listen(t testing.TB, cert *tls.Certificate) (net.Listener, func() (net.Conn
 	}
 }
 
-func startListener(t testing.TB, cfg ws.Config, cert *tls.Certificate) conformance.Server {
+func startListener(t testing.TB, engine func(ws.Config) (ws.Engine, error), cfg ws.Config, cert *tls.Certificate) conformance.Server {
 	t.Helper()
-	e := newEngine(t, cfg)
+	e, err := engine(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ln, dial := listen(t, cert)
 	served := make(chan error, 1)
 	go func() { served <- e.Serve(t.Context(), ln) }()
@@ -81,9 +102,12 @@ func startListener(t testing.TB, cfg ws.Config, cert *tls.Certificate) conforman
 	return conformance.Server{Dial: dial, Engine: e}
 }
 
-func startWeb(t testing.TB, cfg ws.Config, cert *tls.Certificate) conformance.Server {
+func startWeb(t testing.TB, engine func(ws.Config) (ws.Engine, error), cfg ws.Config, cert *tls.Certificate) conformance.Server {
 	t.Helper()
-	e := newEngine(t, cfg)
+	e, err := engine(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ln, dial := listen(t, cert)
 	srv := &http.Server{
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.Upgrade(w, r, nil) }),

@@ -13,7 +13,7 @@ import (
 
 // An echo server on a port of its own, and one message to it.
 func Example() {
-	engine, err := ws.NewGoroutine(ws.Config{Handler: ws.NewEcho(true)})
+	engine, err := ws.New("auto", ws.Config{Handler: ws.NewEcho(true)})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -20,10 +20,13 @@ type Frame struct {
 	buf  *buffer
 	head int // length of the header
 	end  int // header and payload
+	// parts are the frames that it was joined from, one reference each.
+	parts []*Frame
+	pack  packing
 }
 
 //nolint:gochecknoglobals // frames are made by functions, before any engine is known
-var frames = sync.Pool{New: func() any { return new(Frame) }}
+var framePool = sync.Pool{New: func() any { return new(Frame) }}
 
 // NewText makes a frame from a text payload, which it copies. The caller holds
 // one reference.
@@ -34,7 +37,7 @@ func NewText(payload []byte) *Frame { return newFrame(ws.OpText, payload) }
 func NewBinary(payload []byte) *Frame { return newFrame(ws.OpBinary, payload) }
 
 func newFrame(op ws.OpCode, payload []byte) *Frame {
-	f, _ := frames.Get().(*Frame)
+	f, _ := framePool.Get().(*Frame)
 	f.buf = getBuffer(maxServerHead + len(payload))
 	f.set(op, payload)
 	f.refs.Store(1)
@@ -79,9 +82,18 @@ func newClose(code int, reason string) *Frame {
 func (f *Frame) Release() {
 	switch n := f.refs.Add(-1); {
 	case n == 0:
+		if f.pack.frame != nil {
+			f.pack.frame.Release()
+		}
+		f.pack.frame, f.pack.tried = nil, false
+		for i, p := range f.parts {
+			p.Release()
+			f.parts[i] = nil
+		}
+		f.parts = f.parts[:0]
 		putBuffer(f.buf)
 		f.buf = nil
-		frames.Put(f)
+		framePool.Put(f)
 	case n < 0:
 		panic("ws: frame released more often than retained")
 	}
@@ -92,6 +104,29 @@ func (f *Frame) Retain() *Frame {
 	f.refs.Add(1)
 	return f
 }
+
+// Join makes one frame from several, to be sent in their order with one write to
+// each receiver: for who has a number of frames for many connections at once. It
+// copies them and keeps references. It has no payload of its own. The caller holds
+// one reference.
+func Join(frames ...*Frame) *Frame {
+	size := 0
+	for _, f := range frames {
+		size += f.size()
+	}
+	j, _ := framePool.Get().(*Frame)
+	j.buf = getBuffer(size)
+	j.head, j.end = 0, 0
+	for _, f := range frames {
+		j.end += copy(j.buf.b[j.end:], f.bytes())
+		j.parts = append(j.parts, f.Retain())
+	}
+	j.refs.Store(1)
+	return j
+}
+
+// count is the number of frames that it is on the wire.
+func (f *Frame) count() int { return max(1, len(f.parts)) }
 
 // Payload is the frame's payload, to be read only while a reference is held.
 func (f *Frame) Payload() []byte { return f.buf.b[f.head:f.end] }

@@ -20,7 +20,11 @@ func TestCloseRaces(t *testing.T) {
 	for name, target := range targets(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for range 25 {
+			rounds := 25
+			if target.TLS {
+				rounds = 3
+			}
+			for range rounds {
 				raceRound(t, target, 24)
 			}
 		})

@@ -1,12 +1,9 @@
 package ws
 
 import (
-	"encoding/binary"
 	"errors"
 	"os"
 	"time"
-
-	lc "partyline/events/lifecycle"
 )
 
 // read is the reader goroutine's loop. It returns when nothing more is to be
@@ -22,7 +19,7 @@ func (c *conn) read(in *inbox) (discard bool) {
 		if n > 0 {
 			in.w += n
 			c.bytesIn += uint64(n)
-			c.lastRecv.Store(c.eng.now())
+			c.lastRecv.Store(c.clock.Load())
 		}
 		if err == nil {
 			continue
@@ -38,44 +35,13 @@ func (c *conn) read(in *inbox) (discard bool) {
 // connection's end is decided and nothing more is to be understood.
 func (c *conn) consume(in *inbox) (done bool) {
 	for {
-		it, n, v := c.rd.next(in.bytes())
-		if v != nil {
-			c.close(CloseInfo{v.code, ByServer, v.reason}, nil)
-			return true
+		more, done := c.step(in)
+		if !more {
+			return done
 		}
-		if n == 0 {
-			return false
+		if c.opts.Backpressure {
+			c.waitForQueue()
 		}
-		in.r += n
-		c.framesIn++
-		switch it.kind {
-		case itemMessage:
-			c.deliver(it)
-		case itemPing:
-			c.pong(it.payload)
-		case itemPong:
-			c.ponged(it.payload)
-		case itemClose:
-			code, reason := closeOf(it.payload)
-			// The answer repeats the code. When the server closed first, this
-			// is the answer, and does nothing.
-			c.close(CloseInfo{code, ByClient, reason}, nil)
-			return true
-		}
-	}
-}
-
-func (c *conn) deliver(it item) {
-	if c.closing.Load() {
-		return // after our Close; RFC 6455 section 5.5.1 lets peers go on
-	}
-	if c.messages == 0 {
-		c.attempt.Stage(lc.StageFirstFrame)
-	}
-	c.messages++
-	c.sess.Message(it.text, it.payload)
-	if c.opts.Backpressure {
-		c.waitForQueue()
 	}
 }
 
@@ -83,12 +49,12 @@ func (c *conn) deliver(it item) {
 func (c *conn) waitForQueue() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.decided && !c.broken && c.out.bytes > c.opts.MaxQueueBytes/2 {
+	for c.congested() {
 		c.paused.Store(true)
 		c.changed.Wait()
 	}
 	if c.paused.Load() {
-		c.lastRecv.Store(c.eng.now())
+		c.lastRecv.Store(c.clock.Load())
 		c.paused.Store(false)
 	}
 }
@@ -122,16 +88,4 @@ func (c *conn) readFailed(err error) (discard bool) {
 		c.close(CloseInfo{ClosePolicy, ByTimeout, "message not completed in time"}, nil)
 	}
 	return late
-}
-
-// ponged takes the answer to our latest ping.
-func (c *conn) ponged(payload []byte) {
-	if len(payload) != 8 || int64(binary.BigEndian.Uint64(payload)) != c.pingID.Load() {
-		return
-	}
-	if at := c.pingAt.Swap(0); at != 0 {
-		rtt := c.eng.since() - at
-		c.rtt.Store(rtt)
-		c.attempt.RTT(time.Duration(rtt))
-	}
 }

@@ -58,6 +58,7 @@ type item struct {
 type reader struct {
 	maxMessage int
 	binary     bool
+	deflate    bool // permessage-deflate was negotiated
 
 	head    ws.Header
 	headLen int // 0: the header of the current frame is not complete
@@ -69,6 +70,10 @@ type reader struct {
 	message   *buffer // fragments so far, nil for none
 	length    int     // of them
 	delivered bool    // message was handed out and may go back
+
+	packed   bool      // the message is compressed
+	packedIn int       // compressed bytes of it so far
+	inflate  *inflater // while such a message is incomplete
 
 	count uint64 // messages, and control frames outside of messages, completed
 
@@ -92,8 +97,10 @@ func (r *reader) next(b []byte) (it item, n int, v *violation) {
 	fresh := payload[r.done:]
 	ws.Cipher(fresh, r.head.Mask, r.done)
 	r.done = len(payload)
-	if !r.head.OpCode.IsControl() && r.text && !r.utf8.write(fresh) {
-		return item{}, 0, badText
+	if !r.head.OpCode.IsControl() {
+		if v := r.content(fresh); v != nil {
+			return item{}, 0, v
+		}
 	}
 	if len(payload) < length {
 		return item{}, 0, nil
@@ -124,15 +131,63 @@ func (r *reader) readHead(b []byte) *violation {
 	}
 	r.head, r.headLen, r.done = h, headLen, 0
 	if h.OpCode == ws.OpText || h.OpCode == ws.OpBinary {
-		r.text = h.OpCode == ws.OpText
+		r.text, r.packed = h.OpCode == ws.OpText, h.Rsv != 0
+		if r.packed {
+			r.packedIn, r.inflate = 0, newInflater(r.maxMessage)
+		}
 	}
 	return nil
+}
+
+// rsv1 is the reserved bit that marks compressed messages (RFC 7692 section 6).
+const rsv1 = 4
+
+// reserved says that a header has reserved bits that were not agreed on.
+func (r *reader) reserved(h ws.Header) bool {
+	starts := h.OpCode == ws.OpText || h.OpCode == ws.OpBinary
+	return h.Rsv != 0 && (h.Rsv != rsv1 || !r.deflate || !starts)
+}
+
+// tooLong says that a data frame exceeds its limit. Compressed bytes have one of
+// their own, a little above, since what cannot be compressed becomes longer; what
+// they become is bounded by the inflater.
+func (r *reader) tooLong(h ws.Header) bool {
+	if r.deflate && (h.Rsv != 0 || h.OpCode == ws.OpContinuation && r.packed) {
+		before := r.packedIn
+		if h.OpCode != ws.OpContinuation {
+			before = 0
+		}
+		return h.Length > int64(r.maxMessage+r.maxMessage/64+256-before)
+	}
+	return h.Length > int64(r.maxMessage-r.length)
+}
+
+// content checks the next bytes of a message as far as they have arrived.
+func (r *reader) content(fresh []byte) *violation {
+	if !r.packed {
+		if r.text && !r.utf8.write(fresh) {
+			return badText
+		}
+		return nil
+	}
+	r.packedIn += len(fresh)
+	return r.inflated(r.inflate.write(fresh))
+}
+
+// inflated takes over what the inflater has made.
+func (r *reader) inflated(v *violation) *violation {
+	before := r.length
+	r.message, r.length = r.inflate.out, r.inflate.n
+	if r.text && r.length > before && !r.utf8.write(r.message.b[before:r.length]) {
+		return badText
+	}
+	return v
 }
 
 // check judges a header by itself and by what came before.
 func (r *reader) check(h ws.Header, headLen int) *violation {
 	switch {
-	case h.Rsv != 0:
+	case r.reserved(h):
 		return badReserved
 	case h.OpCode.IsReserved():
 		return badOpcode
@@ -148,7 +203,7 @@ func (r *reader) check(h ws.Header, headLen int) *violation {
 		return badLength
 	case h.OpCode == ws.OpBinary && !r.binary:
 		return badBinary
-	case !h.OpCode.IsControl() && h.Length > int64(r.maxMessage-r.length):
+	case !h.OpCode.IsControl() && r.tooLong(h):
 		return tooBig
 	}
 	return nil
@@ -170,16 +225,26 @@ func (r *reader) control(payload []byte) (item, *violation) {
 // fragment takes a complete data frame. A message in one frame is handed out
 // where it lies; fragments are gathered.
 func (r *reader) fragment(payload []byte) (item, *violation) {
-	if r.head.Fin && !r.inMessage {
+	if r.head.Fin && !r.inMessage && !r.packed {
 		return r.complete(payload)
 	}
 	r.inMessage = true
-	r.gather(payload)
+	if !r.packed {
+		r.gather(payload)
+	}
 	if !r.head.Fin {
 		return item{}, nil
 	}
 	r.inMessage = false
 	r.delivered = true
+	if r.packed {
+		v := r.inflated(r.inflate.finish())
+		r.inflate.release()
+		r.inflate = nil
+		if v != nil {
+			return item{}, v
+		}
+	}
 	if r.message == nil {
 		return r.complete(nil)
 	}
@@ -213,6 +278,10 @@ func (r *reader) gather(payload []byte) {
 
 // release gives the gathered message back.
 func (r *reader) release() {
+	if r.inflate != nil {
+		r.inflate.release()
+		r.inflate = nil
+	}
 	if r.message != nil {
 		putBuffer(r.message)
 		r.message = nil

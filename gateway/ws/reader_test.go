@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"unicode/utf8"
 )
@@ -124,7 +126,12 @@ func refText(b []byte, all bool) bool {
 // step bytes at a time.
 func runReader(t testing.TB, in []byte, step, maxMessage int, binaryAllowed bool) (items []string, code int) {
 	t.Helper()
-	r := reader{maxMessage: maxMessage, binary: binaryAllowed}
+	return runThrough(t, &reader{maxMessage: maxMessage, binary: binaryAllowed}, in, step)
+}
+
+func runThrough(t testing.TB, r *reader, in []byte, step int) (items []string, code int) {
+	t.Helper()
+	maxMessage := r.maxMessage
 	box := newInbox()
 	defer box.release()
 	defer r.release()
@@ -204,6 +211,55 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
+// FuzzDeflatedReader: with compression, too, the bytes mean the same in whatever
+// pieces they arrive, and no message exceeds its limit. What is not compressed
+// means the same as without.
+func FuzzDeflatedReader(f *testing.F) {
+	text := []byte(strings.Repeat("κόσμε 😀 ", 60))
+	packed := squeeze(f, text, 6)
+	f.Add(masked(0xc1, packed), uint8(3))
+	f.Add(slices.Concat(masked(0x41, packed[:9]), masked(0x89, []byte("p")), masked(0x80, packed[9:]), masked(0x81, text)), uint8(1))
+	f.Add(slices.Concat(masked(0xc1, nil), masked(0xc2, []byte{0}), masked(0xc9, nil)), uint8(2))
+	f.Add(masked(0xc2, squeeze(f, make([]byte, 5000), 9)), uint8(4))
+	f.Fuzz(func(t *testing.T, in []byte, step uint8) {
+		const maxMessage = 2000
+		run := func(step int) ([]string, int) {
+			return runThrough(t, &reader{maxMessage: maxMessage, binary: true, deflate: true}, slices.Clone(in), step)
+		}
+		want, wantCode := run(len(in) + 1)
+		for _, step := range []int{int(step) + 1, 1} {
+			if got, code := run(step); !slices.Equal(got, want) || code != wantCode {
+				t.Fatalf("in steps of %d: got %q %d, want %q %d", step, got, code, want, wantCode)
+			}
+		}
+		for _, item := range want {
+			if len(item) > 2*maxMessage+len("message false ") {
+				t.Fatalf("a message of %d hex digits", len(item))
+			}
+		}
+		if plain, code := refRead(in, maxMessage, true); code != CloseProtocolError {
+			if !slices.Equal(want, plain) && !slices.ContainsFunc(heads(in), func(b byte) bool { return b&0x40 != 0 }) {
+				t.Fatalf("got %q, want %q", want, plain)
+			}
+		}
+	})
+}
+
+// heads are the first bytes of all frames.
+func heads(in []byte) (first []byte) {
+	for {
+		h, ok := refHead(in)
+		if !ok {
+			return first
+		}
+		first = append(first, in[0])
+		if h.length > uint64(len(in)-h.size) {
+			return first
+		}
+		in = in[h.size+int(h.length):]
+	}
+}
+
 func FuzzParseHead(f *testing.F) {
 	f.Add([]byte("GET /a%20b?c=d HTTP/1.1\r\nHost: h:1\r\nA: b\r\n\r\n"))
 	f.Add([]byte("GET ws://h/x HTTP/1.1\r\nHost: h\r\n\r\n"))
@@ -230,6 +286,34 @@ func FuzzParseHead(f *testing.F) {
 		Upgradable(r)
 		r.Subprotocols()
 	})
+}
+
+// Whatever arrives of a long message, at random, there is room for
+// more of it, and never much more than has arrived.
+func TestInboxGrowsWithItsContents(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(7, 8))
+	for range 300 {
+		need := 1 + random.IntN(12<<20)
+		in := newInbox()
+		in.move(getBuffer(1 + random.IntN(64<<10)))
+		for arrived := 0; arrived < need; {
+			in.makeRoom(need)
+			if len(in.free()) == 0 {
+				t.Fatalf("no room at %d of %d", arrived, need)
+			}
+			if size := len(in.buf.b); size > 2*max(64<<10, 4*arrived) {
+				t.Fatalf("%d bytes of buffer for %d", size, arrived)
+			}
+			n := min(len(in.free()), need-arrived)
+			if random.IntN(3) > 0 {
+				n = 1 + random.IntN(n)
+			}
+			in.w += n
+			arrived += n
+		}
+		in.release()
+	}
 }
 
 func TestUTF8Checker(t *testing.T) {

@@ -1,9 +1,6 @@
 package ws
 
-import (
-	"encoding/binary"
-	"time"
-)
+import "time"
 
 // One goroutine of the engine looks at all connections a few times per
 // heartbeat, instead of a timer for each. It runs while connections are open.
@@ -33,7 +30,13 @@ func (e *engine) sweep() {
 		if due, more = e.due(due[:0]); !more {
 			return
 		}
-		e.beat(due)
+		var ping *Frame
+		for _, c := range due {
+			ping = c.beat(e.now(), ping)
+		}
+		if ping != nil {
+			ping.Release()
+		}
 		clear(due)
 	}
 }
@@ -55,64 +58,4 @@ func (e *engine) due(list []*conn) ([]*conn, bool) {
 		}
 	}
 	return list, true
-}
-
-func (e *engine) beat(due []*conn) {
-	now := e.now()
-	var ping *Frame
-	var id [8]byte
-	for _, c := range due {
-		switch c.check(now) {
-		case expired:
-			c.close(CloseInfo{CloseNormal, ByServer, "time limit reached"}, nil)
-		case dead:
-			c.close(CloseInfo{CloseHeartbeat, ByTimeout, "heartbeat missed"}, nil)
-		case quiet:
-			if ping == nil {
-				binary.BigEndian.PutUint64(id[:], uint64(now))
-				ping = newControl(opPing, id[:])
-			}
-			c.lastPing.Store(now)
-			c.pingID.Store(now)
-			c.pingAt.Store(e.since())
-			c.Send(ping)
-		}
-	}
-	if ping != nil {
-		ping.Release()
-	}
-}
-
-// vitality is what the sweeper finds about a connection.
-type vitality int
-
-const (
-	fine    vitality = iota
-	quiet            // has to be pinged
-	dead             // did not answer
-	expired          // has lived as long as it may
-)
-
-// check judges a connection. Besides peers to which nothing was sent for a
-// period, those are pinged that only listen: they would count as dead otherwise.
-func (c *conn) check(now int64) vitality {
-	period := int64(c.opts.Heartbeat)
-	if c.closing.Load() {
-		return fine
-	}
-	if life := int64(c.opts.MaxLifetime); life > 0 && now-c.opened >= life {
-		return expired
-	}
-	if period < 0 || c.paused.Load() {
-		return fine
-	}
-	silent := now - c.lastRecv.Load()
-	pinged := now - c.lastPing.Load()
-	switch {
-	case silent >= 2*period && pinged < 2*period && pinged >= period/2:
-		return dead
-	case pinged >= period && (silent >= period || now-c.lastSent.Load() >= period):
-		return quiet
-	}
-	return fine
 }

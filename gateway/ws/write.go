@@ -4,107 +4,56 @@ import (
 	"errors"
 	"net"
 	"os"
-	"sync"
 	"time"
 )
 
-const (
-	batchFrames = 64        // frames in one writev
-	batchBytes  = 256 << 10 // begun batches end after so many bytes
-	maxPongs    = 16        // waiting answers to pings
-)
-
-// outbound is what a connection has to write. The connection's mutex guards it.
-type outbound struct {
-	queue   []*Frame // waiting, one reference each
-	skip    int      // bytes of queue[0] that were written already
-	bytes   int      // waiting and in the writer's hands
-	writing bool     // the writer goroutine runs; it does while queue is not empty
-	loop    func()   // the writer goroutine; kept, so that starting it allocates nothing
-
-	pongs    int    // waiting
-	lastPong *Frame // the latest of them; not shared, may be rewritten
-
-	framesOut, bytesOut uint64
-	peak                int // of bytes
+// try implements wire.
+func (c *conn) try(b []byte) (int, error) {
+	if c.direct == nil {
+		return 0, nil
+	}
+	return c.direct.write(b)
 }
 
-// dropWaiting drops what no write has begun. Of a frame that a direct write has
-// begun, the rest stays.
-func (o *outbound) dropWaiting() {
-	keep := 0
-	if o.skip > 0 {
-		keep = 1
+// waiting implements wire.
+func (c *conn) waiting() {
+	if c.decided {
+		_ = c.nc.SetWriteDeadline(c.closeBy)
 	}
-	for i := keep; i < len(o.queue); i++ {
-		o.bytes -= o.queue[i].size()
-		o.queue[i].Release()
-		o.queue[i] = nil
-	}
-	o.queue = o.queue[:min(keep, len(o.queue))]
-	o.pongs, o.lastPong = 0, nil
+	go c.loop()
 }
 
-// write writes f at once when the socket takes it, else queues it. mu is held.
-func (c *conn) write(f *Frame) {
-	o := &c.out
-	b := f.bytes()
-	o.framesOut++
-	if !o.writing && c.direct != nil {
-		n, err := c.direct.write(b)
-		o.bytesOut += uint64(n)
-		if err != nil {
-			c.breakOff()
-			return
-		}
-		if n == len(b) {
-			c.lastSent.Store(c.eng.now())
-			return
-		}
-		o.skip = n
-	}
-	o.queue = append(o.queue, f.Retain())
-	o.bytes += len(b)
-	o.peak = max(o.peak, o.bytes)
-	if !o.writing {
-		o.writing = true
-		if c.decided {
-			_ = c.nc.SetWriteDeadline(c.closeBy)
-		}
-		go o.loop()
-	}
-}
+// uncork implements wire: this engine corks nothing.
+func (c *conn) uncork() {}
 
-// breakOff notes that the peer takes nothing any more. What it sent before may
-// still hold its Close, so the reader gets some time to find out. mu is held.
-func (c *conn) breakOff() {
-	c.broken = true
-	c.out.skip = 0
-	c.out.dropWaiting()
-	_ = c.nc.SetReadDeadline(time.Now().Add(c.eng.cfg.CloseTimeout))
+// settled implements wire.
+func (c *conn) settled() {
+	c.closeBy = time.Now().Add(c.eng.cfg.CloseTimeout)
 	c.changed.Broadcast()
 }
 
-// batch is what one writev takes.
-type batch struct {
-	frames  [batchFrames]*Frame
-	n       int
-	bytes   int
-	store   [batchFrames][]byte
-	buffers net.Buffers
-	flat    *buffer // one record instead of many, for connections without writev
+// ending implements wire.
+func (c *conn) ending() {
+	_ = c.nc.SetReadDeadline(c.closeBy)
+	if c.out.writing {
+		_ = c.nc.SetWriteDeadline(c.closeBy)
+	}
 }
 
-//nolint:gochecknoglobals // shared by all engines of the process
-var batches = sync.Pool{New: func() any { return new(batch) }}
+// brokeOff implements wire.
+func (c *conn) brokeOff() {
+	_ = c.nc.SetReadDeadline(time.Now().Add(c.eng.cfg.CloseTimeout))
+	c.changed.Broadcast()
+}
 
 // writeLoop is the writer goroutine: it writes until nothing waits.
 func (c *conn) writeLoop() {
 	b, _ := batches.Get().(*batch)
 	more, fin := c.take(b)
-	for ; more; more, fin = c.take(b) {
+	for more {
 		err := c.flush(b)
 		c.settleBatch(b, err)
+		more, fin = c.take(b)
 	}
 	batches.Put(b)
 	if fin {
@@ -125,16 +74,13 @@ func (c *conn) take(b *batch) (more, fin bool) {
 	defer c.mu.Unlock()
 	o := &c.out
 	if len(o.queue) == 0 || c.broken {
-		if cap(o.queue) > 2*batchFrames {
-			o.queue = nil // a burst is over
+		if c.fin && !c.broken {
+			return false, true
 		}
-		fin = c.fin && !c.broken
-		if !fin {
-			o.writing = false
-			_ = c.nc.SetWriteDeadline(time.Time{})
-			c.changed.Broadcast()
-		}
-		return false, fin
+		o.writing = false
+		_ = c.nc.SetWriteDeadline(time.Time{})
+		c.changed.Broadcast()
+		return false, false
 	}
 	b.n, b.bytes = 0, 0
 	for _, f := range o.queue {
@@ -149,15 +95,7 @@ func (c *conn) take(b *batch) (more, fin bool) {
 	b.store[0] = b.store[0][o.skip:]
 	b.bytes -= o.skip
 	o.skip = 0
-	for _, f := range b.frames[:b.n] {
-		if f == o.lastPong {
-			o.lastPong = nil
-		}
-	}
-	o.pongs = max(0, o.pongs-b.n) // about right is enough for a bound
-	rest := copy(o.queue, o.queue[b.n:])
-	clear(o.queue[rest:])
-	o.queue = o.queue[:rest]
+	o.remove(b.n)
 	deadline := c.closeBy
 	if !c.decided {
 		deadline = time.Now().Add(c.eng.cfg.WriteStall)
@@ -196,7 +134,7 @@ func (c *conn) settleBatch(b *batch, err error) {
 	}
 	if err == nil {
 		o.bytesOut += uint64(b.bytes)
-		c.lastSent.Store(c.eng.now())
+		c.lastSent.Store(c.clock.Load())
 		c.changed.Broadcast()
 		return
 	}
@@ -210,31 +148,6 @@ func (c *conn) settleBatch(b *batch, err error) {
 		}
 		_ = c.nc.SetReadDeadline(time.Now())
 	}
-}
-
-// pong answers a ping. More than maxPongs answers never wait: then only the
-// latest ping is answered, as RFC 6455 section 5.5.3 allows.
-func (c *conn) pong(payload []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.decided || c.broken {
-		return
-	}
-	o := &c.out
-	if o.pongs >= maxPongs && o.lastPong != nil {
-		o.bytes -= o.lastPong.size()
-		o.lastPong.set(opPong, payload)
-		o.bytes += o.lastPong.size()
-		return
-	}
-	f := newControl(opPong, payload)
-	before := len(o.queue)
-	c.write(f)
-	if len(o.queue) > before && o.skip == 0 {
-		o.pongs++
-		o.lastPong = f
-	}
-	f.Release()
 }
 
 // shutdownWrite sends FIN, after TLS's own farewell where there is one.

@@ -124,8 +124,9 @@ type Conn interface {
 // Engine runs connections.
 type Engine interface {
 	// Serve accepts connections from ln, which may be a TLS listener, and
-	// blocks until ctx ends; then it closes ln and returns nil. Open
-	// connections stay until Shutdown. It may be called for several listeners.
+	// blocks until ctx ends; then it closes ln, which it owns, and returns nil.
+	// Open connections stay until Shutdown. It may be called for several
+	// listeners.
 	Serve(ctx context.Context, ln net.Listener) error
 	// Upgrade answers a request of an HTTP server: it decides exactly as
 	// Serve does, answers a refusal through w, and takes over the connection
@@ -134,7 +135,7 @@ type Engine interface {
 	// Connections is the number of open WebSocket connections.
 	Connections() int
 	// Shutdown refuses new connections, closes what is still open with 1001,
-	// and waits for all of it. When ctx ends first, it cuts what is left and
+	// and waits for all of it and for what the engine runs for it. When ctx ends first, it cuts what is left and
 	// returns the context's error.
 	Shutdown(ctx context.Context) error
 }

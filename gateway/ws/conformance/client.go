@@ -91,6 +91,8 @@ type client struct {
 	t  testing.TB
 	nc net.Conn
 	br *bufio.Reader
+	// deflate allows compressed messages; packed says that the last one was.
+	deflate, packed bool
 }
 
 func (s *server) dial(t testing.TB) *client {
@@ -167,7 +169,22 @@ func (c *client) upgraded() *http.Response {
 // read reads one frame of the server.
 func (c *client) read() (op byte, payload []byte) {
 	c.t.Helper()
-	op, payload, err := readFrame(c.br)
+	if b, _ := c.br.Peek(1); c.deflate && len(b) == 1 && b[0]&0x40 != 0 {
+		c.packed = true
+		op, payload, err := readFrame(c.br, 0x40)
+		if err == nil && op != opText && op != opBinary {
+			err = errServerFrame
+		}
+		if err == nil {
+			payload, err = unpack(payload)
+		}
+		if err != nil {
+			c.t.Fatalf("read compressed frame: %v", err)
+		}
+		return op, payload
+	}
+	c.packed = false
+	op, payload, err := readFrame(c.br, 0)
 	if err != nil {
 		c.t.Fatalf("read frame: %v", err)
 	}
@@ -176,12 +193,12 @@ func (c *client) read() (op byte, payload []byte) {
 
 var errServerFrame = errors.New("the server's frame is fragmented, masked or has reserved bits")
 
-func readFrame(r io.Reader) (op byte, payload []byte, err error) {
+func readFrame(r io.Reader, reserved byte) (op byte, payload []byte, err error) {
 	var b [8]byte
 	if _, err := io.ReadFull(r, b[:2]); err != nil {
 		return 0, nil, err
 	}
-	if b[0]&0xf0 != 0x80 || b[1]&0x80 != 0 {
+	if b[0]&0xf0 != 0x80|reserved || b[1]&0x80 != 0 {
 		return 0, nil, errServerFrame
 	}
 	op = b[0] & 0x0f

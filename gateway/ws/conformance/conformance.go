@@ -19,6 +19,8 @@ type Target struct {
 	// HTTPServer says that net/http reads the requests: it words the refusal
 	// of malformed ones itself and lets some pass.
 	HTTPServer bool
+	// TLS says that there is TLS.
+	TLS bool
 }
 
 // Server is what Start started.
@@ -77,6 +79,10 @@ func Run(t *testing.T, target Target) {
 			test(t, target.start(t, nil))
 		})
 	}
+	t.Run("compression", func(t *testing.T) {
+		t.Parallel()
+		testCompression(t, target)
+	})
 	t.Run("time limits", func(t *testing.T) {
 		t.Parallel()
 		testTimeLimits(t, target)
