@@ -59,7 +59,7 @@ func allScenarios() []*scenario {
 			metrics: append(chatMetrics("", "15,000 connections", false),
 				metric{"first", "RSS MiB at the beginning of the chat", 1, false}, metric{"last", "RSS MiB at its end", 1, false},
 				metric{"growth", "RSS growth, KiB per minute", 0, false}, metric{"chat", "seconds of chat", 0, false},
-				metric{"resume", "seconds until all were back", 2, false}, metric{"resumecpu", "CPU µs per resume", 0, false},
+				metric{"resume", "seconds until all were back", 2, false}, metric{"resumecpu", "CPU µs per resume, with the chat of that time", 0, false},
 				metric{"againconnect", "connections refused for the moment, tried again", 0, false},
 				metric{"againjoin", "joins refused for the moment, tried again", 0, false},
 				metric{"againtext", "texts refused for the moment, tried again", 0, false}),

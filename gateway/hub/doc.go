@@ -39,7 +39,9 @@
 // "storage_unavailable". Outbound queues are the engine's: a connection that
 // lets its queue run over is closed with 4008. A replay never causes that: it
 // pauses while more than 256 KiB wait. At most 32 joins ask the read model at a
-// time, and all who want the same tail of a room share one question.
+// time, and all who want the same tail of a room share one question. At most 64
+// ids are looked up at a time; others wait their turn. A look-up does not wait
+// for a read model that is behind by less than the log itself remembers ids.
 //
 // # Acknowledgements
 //

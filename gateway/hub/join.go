@@ -248,7 +248,7 @@ func (j *join) sendJoined(e *entry) (live bool, err error) {
 	m, r := j.m, j.m.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.awaitOutbox()
+	r.awaitOthers()
 	if m.left {
 		return false, errClosed
 	}
@@ -268,7 +268,7 @@ func (j *join) sendJoined(e *entry) (live bool, err error) {
 	}
 	r.detach(m)
 	f := m.s.h.encode(func(dst []byte) []byte { return j.appendJoined(dst, e) })
-	r.sendTo(m.s.conn, f)
+	r.sendTo(m, f)
 	f.Release()
 	return r.goLive(m, e.cursor), nil
 }
@@ -287,7 +287,7 @@ func (r *room) goLive(m *member, cursor uint64) bool {
 		for ; i < r.ring.n; i++ {
 			frames = append(frames, r.ring.at(i).frame)
 		}
-		r.sendTo(m.s.conn, frames...)
+		r.sendTo(m, frames...)
 		m.s.recordFirstEvent()
 		r.h.stats.deliveries.Add(uint64(len(frames)))
 	}

@@ -15,9 +15,12 @@ const (
 	// joinBytes bounds what waiting events are joined to, to leave in one write
 	// for each member.
 	joinBytes = 32 << 10
-	// outboxBytes bounds the events that wait in one room. Beyond it the feed is
-	// held up, whose own queue is bounded; what it drops it reads from the log.
-	outboxBytes = 1 << 20
+	// outboxEvents bounds the events that wait in one room: as much as is being
+	// sent, and as much again. Beyond it the feed is held up, whose own queue is
+	// bounded; what it drops it reads from the log.
+	outboxEvents = joinBytes
+	// outboxOthers bounds what waits for single members. Joins wait beyond it.
+	outboxOthers = 1 << 20
 	// turnSends is the number of sends between which others get the processor, so
 	// that the next events of the room can arrive meanwhile.
 	turnSends = 32
@@ -28,7 +31,8 @@ const (
 // together. The room's lock guards it; nothing is sent under that lock.
 type outbox struct {
 	waiting []parcel
-	bytes   int  // of waiting parcels and of the one being sent
+	events  int  // bytes of waiting parcels for all
+	others  int  // bytes of waiting parcels for one
 	sending bool // a goroutine sends, and everything has to go through it
 	shared  bool // a parcel refers to the room's list of connections as it is
 	version int  // of that list
@@ -65,23 +69,23 @@ func (r *room) broadcast(f *ws.Frame) {
 		p := &o.waiting[n-1]
 		p.frames = append(p.frames, f.Retain())
 		p.bytes += size
-		o.bytes += size
+		o.events += size
 		return
 	}
 	o.shared = true
 	r.post(parcel{conns: slices.Clip(r.conns), frames: []*ws.Frame{f.Retain()}, bytes: size, version: o.version})
 }
 
-// sendTo sends frames to one connection, behind what the room is sending to it.
-// Under r.mu; the caller keeps its references.
-func (r *room) sendTo(c ws.Conn, frames ...*ws.Frame) {
-	if !r.out.sending {
+// sendTo sends frames to one member, behind what the room is sending to it. Under
+// r.mu; the caller keeps its references.
+func (r *room) sendTo(m *member, frames ...*ws.Frame) {
+	if !r.out.sending || !m.posted && !m.s.hasLeft.Load() {
 		for _, f := range frames {
-			c.Send(f)
+			m.s.conn.Send(f)
 		}
 		return
 	}
-	p := parcel{conns: []ws.Conn{c}, version: -1}
+	p := parcel{conns: []ws.Conn{m.s.conn}, version: -1}
 	for _, f := range frames {
 		p.frames = append(p.frames, f.Retain())
 		p.bytes += len(f.Payload())
@@ -93,7 +97,7 @@ func (r *room) sendTo(c ws.Conn, frames ...*ws.Frame) {
 func (r *room) post(p parcel) {
 	o := &r.out
 	o.waiting = append(o.waiting, p)
-	o.bytes += p.bytes
+	*o.charge(&p) += p.bytes
 	o.queued++
 	if o.sending {
 		return
@@ -114,15 +118,24 @@ func (r *room) sendOut() {
 		if o.waiting = o.waiting[1:]; len(o.waiting) == 0 {
 			o.waiting = nil
 		}
+		*o.charge(&p) -= p.bytes
+		o.some.Broadcast()
 		r.mu.Unlock()
 		p.send()
 		r.mu.Lock()
-		o.bytes -= p.bytes
 		o.sent++
 		o.some.Broadcast()
 	}
 	o.sending, o.shared = false, false
 	r.mu.Unlock()
+}
+
+// charge is what a parcel counts for.
+func (o *outbox) charge(p *parcel) *int {
+	if p.version < 0 {
+		return &o.others
+	}
+	return &o.events
 }
 
 // drop forgets everything.
@@ -132,7 +145,7 @@ func (o *outbox) drop() {
 			f.Release()
 		}
 	}
-	o.waiting, o.bytes, o.sent = nil, 0, o.queued
+	o.waiting, o.events, o.others, o.sent = nil, 0, 0, o.queued
 	o.sending, o.shared = false, false
 	o.some.Broadcast()
 }
@@ -165,10 +178,16 @@ func (p *parcel) send() {
 	}
 }
 
-// awaitOutbox waits until the room has little to send. Under r.mu, which it lets
-// go of meanwhile.
-func (r *room) awaitOutbox() {
-	for r.out.bytes > outboxBytes {
+// awaitEvents waits until there is room for another event, awaitOthers for another
+// frame to one member. Under r.mu, which they let go of meanwhile.
+func (r *room) awaitEvents() {
+	for r.out.events > outboxEvents {
+		r.out.some.Wait()
+	}
+}
+
+func (r *room) awaitOthers() {
+	for r.out.others > outboxOthers {
 		r.out.some.Wait()
 	}
 }

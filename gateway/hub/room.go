@@ -57,6 +57,7 @@ type member struct {
 	fresh   int    // index in r.fresh, -1: not there
 	after   uint64 // in r.waiting: live from the first event above it
 	counted bool   // present in r.people
+	posted  bool   // what was sent to it may wait in the outbox
 	left    bool   // gone for good
 
 	joined bool // "joined" was sent; guarded by s.mu
@@ -70,7 +71,7 @@ func (r *room) Deliver(ev *stream.Stored) {
 	r.h.putBuffer(buf)
 
 	r.mu.Lock()
-	r.awaitOutbox()
+	r.awaitEvents()
 	r.head = ev.Seq
 	r.dropTails()
 	r.promote(ev.Seq)
@@ -120,6 +121,7 @@ func (r *room) promote(seq uint64) {
 }
 
 func (r *room) addLive(m *member) {
+	m.posted = true
 	m.live = len(r.live)
 	r.live = append(r.live, m)
 	r.conns = append(r.conns, m.s.conn)

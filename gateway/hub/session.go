@@ -29,6 +29,7 @@ type session struct {
 	familiar atomic.Bool // it has
 	sawJoin  atomic.Bool
 	sawEvent atomic.Bool
+	hasLeft  atomic.Bool // a room; something of that may wait in its outbox
 
 	mu          sync.Mutex // guards what follows
 	closed      bool
@@ -302,10 +303,11 @@ func (s *session) leaveRoom(f *frame.Client) {
 	s.mu.Lock()
 	s.dropMember(m)
 	s.mu.Unlock()
+	s.hasLeft.Store(true)
 	m.r.leave(m)
 	left := s.h.encode(func(dst []byte) []byte { return frame.AppendLeft(dst, f.Room, f.ID) })
 	m.r.mu.Lock()
-	m.r.sendTo(s.conn, left) // behind the last event
+	m.r.sendTo(m, left) // behind the last event
 	m.r.mu.Unlock()
 	left.Release()
 }

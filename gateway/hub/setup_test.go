@@ -22,6 +22,8 @@ type fixture struct {
 	feeds []*memFeed
 	hubs  []*Hub
 	users int
+
+	decoded sync.Map // payload to got: what is sent to many is decoded once
 }
 
 // setup makes a running hub; change may alter its configuration.
@@ -62,7 +64,7 @@ func (fx *fixture) connect() *client {
 }
 
 func (fx *fixture) connectAs(h *Hub, id Identity) *client {
-	c := &client{t: fx.t, id: id, sess: h.NewSession(id), limit: 1 << 20}
+	c := &client{t: fx.t, decoded: &fx.decoded, id: id, sess: h.NewSession(id), limit: 1 << 20}
 	c.cond = sync.NewCond(&c.mu)
 	c.sess.Open(c)
 	fx.t.Cleanup(c.hangUp)
@@ -102,9 +104,10 @@ type got struct {
 
 // client is the far end of a connection: a ws.Conn that keeps what it is sent.
 type client struct {
-	t    *testing.T
-	id   Identity
-	sess ws.Session
+	t       *testing.T
+	decoded *sync.Map // of the fixture
+	id      Identity
+	sess    ws.Session
 
 	msgMu sync.Mutex // calls of the session are serial
 
@@ -142,11 +145,15 @@ func (c *client) Send(f *ws.Frame) bool {
 
 func (c *client) keep(f *ws.Frame) {
 	for _, payload := range payloads(f) {
-		var g got
-		if err := json.Unmarshal(payload, &g); err != nil {
-			c.t.Errorf("frame %s: %v", payload, err)
+		g, ok := c.decoded.Load(string(payload))
+		if !ok {
+			var fresh got
+			if err := json.Unmarshal(payload, &fresh); err != nil {
+				c.t.Errorf("frame %s: %v", payload, err)
+			}
+			g, _ = c.decoded.LoadOrStore(string(payload), fresh)
 		}
-		c.frames = append(c.frames, g)
+		c.frames = append(c.frames, g.(got))
 	}
 	c.cond.Broadcast()
 }
