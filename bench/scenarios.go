@@ -156,6 +156,9 @@ func (b *bench) session(ctx context.Context, t *target, r *result, cfg fleet.Con
 	}
 	defer f.Close()
 	if err := use(s, f); err != nil {
+		if faults := f.Faults(); faults.Total() > 0 {
+			r.fail(faults.String())
+		}
 		return err
 	}
 	if faults := f.Verify(order); faults.Total() > 0 {

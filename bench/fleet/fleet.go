@@ -318,6 +318,9 @@ func (f *Fleet) behind() bool {
 	})
 }
 
+// Faults are those that were seen so far; what may still arrive is not lost yet.
+func (f *Fleet) Faults() check.Faults { return f.check.Faults }
+
 // Verify closes the books: what was promised and did not arrive by now counts as
 // lost, with every member that reads. A text that was not acknowledged, where
 // there are acknowledgements, is a problem of its own. With order set the order
