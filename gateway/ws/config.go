@@ -30,6 +30,7 @@ type Config struct {
 	MessageTimeout   time.Duration // from the first to the last byte of a message; default 30 s
 	WriteStall       time.Duration // a write that makes no progress; default 30 s
 	CloseTimeout     time.Duration // for all of a closing handshake; default 2 s
+	SlowTimeout      time.Duration // the same for a slow consumer, to read what is under way; default 10 s
 
 	Loops int // event loops of NewEpoll; default: one for each processor
 
@@ -73,6 +74,7 @@ func (c Config) withDefaults() (Config, error) {
 		{"MessageTimeout", &c.MessageTimeout, 30 * time.Second},
 		{"WriteStall", &c.WriteStall, 30 * time.Second},
 		{"CloseTimeout", &c.CloseTimeout, 2 * time.Second},
+		{"SlowTimeout", &c.SlowTimeout, 10 * time.Second},
 		{"Heartbeat", &c.Heartbeat, 25 * time.Second},
 	} {
 		if *d.value < 0 {

@@ -68,6 +68,7 @@ func (c *conn) finish(discard bool) {
 		c.changed.Wait()
 	}
 	cutOff := c.out.writing || c.broken
+	c.untold = cutOff
 	c.broken = true
 	c.out.skip = 0
 	c.out.dropWaiting()

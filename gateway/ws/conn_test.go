@@ -168,20 +168,10 @@ func TestSlowConsumer(t *testing.T) {
 		h := newHandler()
 		h.opts.MaxQueueBytes = 64 << 10
 		h.opts.SlowFrame = func() *ws.Frame { return ws.NewText([]byte("bye")) }
-		s := start(t, ws.Config{Handler: h, CloseTimeout: patience})
+		s := start(t, ws.Config{Handler: h, CloseTimeout: 50 * time.Millisecond, SlowTimeout: patience})
 		p := dial(t, s)
 		c := wait(t, h.opened)
-		payload := bytes.Repeat([]byte("x"), 10_000)
-		sent := 0
-		for { // the peer does not read
-			f := ws.NewText(binary.BigEndian.AppendUint32(payload[:9996], uint32(sent)))
-			ok := c.Send(f)
-			f.Release()
-			if !ok {
-				break
-			}
-			sent++
-		}
+		sent := flood(c)
 		if c.Send(ws.NewText(nil)) {
 			t.Error("sent after the close")
 		}
@@ -199,7 +189,37 @@ func TestSlowConsumer(t *testing.T) {
 			t.Errorf("close code %d", code)
 		}
 		p.Close()
-		if info := wait(t, h.closed); info.Code != ws.CloseSlowConsumer || info.Initiator != ws.ByServer {
+		if info := wait(t, h.closed); info != (ws.CloseInfo{Code: ws.CloseSlowConsumer, Initiator: ws.ByServer, Reason: "slow consumer"}) {
+			t.Errorf("ended with %+v", info)
+		}
+	})
+}
+
+// flood sends to a peer that does not read, until it is given up, and returns how
+// many frames the engine took. Each begins with its number.
+func flood(c ws.Conn) (sent int) {
+	payload := bytes.Repeat([]byte("x"), 10_000)
+	for {
+		f := ws.NewText(binary.BigEndian.AppendUint32(payload[:9996], uint32(sent)))
+		ok := c.Send(f)
+		f.Release()
+		if !ok {
+			return sent
+		}
+		sent++
+	}
+}
+
+// A peer that sleeps on cannot be told; the record says so.
+func TestSlowConsumerThatSleepsOn(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(t *testing.T, start func(testing.TB, ws.Config) conformance.Server) {
+		h := newHandler()
+		h.opts.MaxQueueBytes = 64 << 10
+		s := start(t, ws.Config{Handler: h, CloseTimeout: patience, SlowTimeout: 100 * time.Millisecond})
+		dial(t, s)
+		flood(wait(t, h.opened))
+		if info := wait(t, h.closed); info != (ws.CloseInfo{Code: ws.CloseSlowConsumer, Initiator: ws.ByServer, Reason: "slow consumer, not told"}) {
 			t.Errorf("ended with %+v", info)
 		}
 	})

@@ -30,7 +30,10 @@
 //
 // A slow reader hurts only itself: what its socket does not take is queued, the
 // queue is bounded in bytes, and beyond that the connection is told
-// ([Options].SlowFrame), closed with 4008 and its queue dropped.
+// ([Options].SlowFrame), closed with 4008 and its queue dropped. To read that the
+// peer has to read what its socket holds first. It has [Config].SlowTimeout for
+// it; a peer that does not wake up by then sees the connection break, and the
+// reason in [CloseInfo] ends with ", not told".
 //
 // Everything that a peer can make the engine keep is bounded: request heads (16
 // KiB, 100 headers, in time), handshakes in progress, connections, messages

@@ -104,7 +104,7 @@ func (c *econn) brokeOff() { c.endSoon() }
 // endSoon sets the time of the end, unless it is set. mu is held.
 func (c *econn) endSoon() {
 	if c.by == 0 {
-		c.by = c.later(c.loop.eng.cfg.CloseTimeout)
+		c.by = c.later(c.farewell(&c.loop.eng.cfg))
 		c.loop.arm(c, c.by)
 	}
 	if c.paused.Load() {
@@ -318,6 +318,7 @@ func (l *loop) teardown(c *econn) {
 		c.settle(CloseInfo{CloseAbnormal, ByNetwork, "connection lost"})
 	}
 	reset := len(c.out.queue) > 0 || c.broken
+	c.untold = reset
 	c.broken = true
 	c.out.skip = 0
 	c.out.dropWaiting()

@@ -42,6 +42,7 @@ type link struct {
 	decided bool // info is final
 	info    CloseInfo
 	broken  bool // nothing can be written any more
+	untold  bool // the Close frame was not written
 	fin     bool // shut down the sending side once all is written
 }
 
@@ -56,7 +57,7 @@ type wire interface {
 	// uncork writes the queue of a corked connection as far as possible.
 	uncork()
 	// settled is called once, when the end was decided: it has to come within
-	// Config.CloseTimeout.
+	// the time of link.farewell.
 	settled()
 	// ending is called after the last frames were queued.
 	ending()
@@ -173,6 +174,16 @@ func (c *link) settle(info CloseInfo) {
 	c.wire.settled()
 }
 
+// farewell is how long the end may take. A slow consumer has to read what its
+// socket holds before it finds out why: it gets the time that a page needs to
+// wake up. mu is held.
+func (c *link) farewell(cfg *Config) time.Duration {
+	if c.decided && c.info.Code == CloseSlowConsumer && c.info.Initiator == ByServer {
+		return cfg.SlowTimeout
+	}
+	return cfg.CloseTimeout
+}
+
 // breakOff notes that the peer takes nothing any more. mu is held.
 func (c *link) breakOff() {
 	c.broken = true
@@ -181,10 +192,17 @@ func (c *link) breakOff() {
 	c.wire.brokeOff()
 }
 
+// untoldReason follows the reason of a close whose frame the peer did not take:
+// the code is the server's view, the peer saw the connection break.
+const untoldReason = ", not told"
+
 // ended tells everybody how it was. It is called last, once.
 func (c *link) ended() {
 	c.mu.Lock()
 	info := c.info
+	if c.untold && info.Initiator == ByServer {
+		info.Reason += untoldReason
+	}
 	framesOut, bytesOut, peak := c.out.framesOut, c.out.bytesOut, c.out.peak
 	c.mu.Unlock()
 	c.attempt.Traffic(c.framesIn, framesOut, c.bytesIn, bytesOut, peak)

@@ -28,7 +28,7 @@ func (c *conn) uncork() {}
 
 // settled implements wire.
 func (c *conn) settled() {
-	c.closeBy = time.Now().Add(c.eng.cfg.CloseTimeout)
+	c.closeBy = time.Now().Add(c.farewell(&c.eng.cfg))
 	c.changed.Broadcast()
 }
 
