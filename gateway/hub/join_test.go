@@ -187,11 +187,14 @@ func TestJoinWhilePublishing(t *testing.T) {
 				return
 			default:
 			}
+			behind := fx.feeds[0].behind("r") > 64 // a slow machine gets less to do
 			for range rand.IntN(12) {
-				fx.log.say("r", fmt.Sprint(i))
+				if !behind {
+					fx.log.say("r", fmt.Sprint(i))
+				}
 			}
 			fx.log.set(func() {
-				fx.feeds[0].held = rand.IntN(3) == 0
+				fx.feeds[0].held = !behind && rand.IntN(3) == 0
 				fx.log.applied = ^uint64(0)
 				if rand.IntN(4) == 0 {
 					fx.log.applied = fx.log.seq - min(fx.log.seq, rand.Uint64N(20))

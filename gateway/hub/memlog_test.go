@@ -322,6 +322,18 @@ func (f *memFeed) deliver(room string, fo *memFollow) {
 	}
 }
 
+// behind is the number of the room's events that were not delivered yet.
+func (f *memFeed) behind(room string) uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.l.mu.Lock()
+	defer f.l.mu.Unlock()
+	if fo := f.rooms[room]; fo != nil {
+		return f.l.head(room) - fo.last
+	}
+	return 0
+}
+
 func (f *memFeed) Unfollow(room string) {
 	f.mu.Lock()
 	fo := f.rooms[room]
