@@ -454,7 +454,7 @@ func cutsWhatDoesNotEnd(t *testing.T, engine func(ws.Config) (ws.Engine, error))
 // TestNoLeaks opens and closes many connections in all ways.
 func TestNoLeaks(t *testing.T) { // not parallel: it counts goroutines and descriptors
 	all := targets(t)
-	for name, cycles := range map[string]int{"epoll listener": 6000, "epoll web": 4000, "goroutine listener": 2000} {
+	for name, cycles := range map[string]int{"auto listener": 6000, "auto web": 4000, "goroutine listener": 2000} {
 		t.Run(name, func(t *testing.T) { leaksNothing(t, all[name], cycles) })
 	}
 }
