@@ -19,7 +19,7 @@ export async function measureEcho(env: DiagEnv, url: string, signal: AbortSignal
     use: async (socket, ended) => {
       const inbox = new Inbox(env, socket)
       await roundTrips(env, socket, inbox, facts, ended)
-      await sizes(env, socket, inbox, facts, signal, ended)
+      await sizes(socket, inbox, facts, signal, ended)
       await throughput(env, socket, inbox, facts, ended)
     },
   }, signal)
@@ -76,7 +76,7 @@ async function roundTrips(env: DiagEnv, socket: DiagSocket, inbox: Inbox, facts:
   }
 }
 
-async function sizes(env: DiagEnv, socket: DiagSocket, inbox: Inbox, facts: EchoFacts, cancelled: AbortSignal, ended: AbortSignal): Promise<void> {
+async function sizes(socket: DiagSocket, inbox: Inbox, facts: EchoFacts, cancelled: AbortSignal, ended: AbortSignal): Promise<void> {
   const patience = Math.min(limits.sizes, 600 + 10 * (median(facts.samples) ?? 100))
   const all = [...textSizes.map((bytes) => ({ bytes, binary: false })), ...binarySizes.map((bytes) => ({ bytes, binary: true }))]
   for (const { bytes, binary } of all) {
