@@ -94,15 +94,15 @@ function readStage(value: unknown): ServerStage | undefined {
 }
 
 function arrived(stages: unknown[]): Tri {
-  const flags = stages.map((s) => (s as Record<string, unknown> | null)?.upgrade_arrived).filter((v) => typeof v === 'boolean')
-  return flags.length === 0 ? 'unknown' : flags.some(Boolean) ? 'yes' : 'no'
+  const described = stages.map((s) => s as { http_version?: unknown; arrived?: unknown } | null).filter((s) => typeof s?.http_version === 'string' && s.http_version !== '')
+  if (described.length === 0) return 'unknown'
+  return described.some((s) => Array.isArray(s?.arrived) && s.arrived.includes('Upgrade')) ? 'yes' : 'no'
 }
 
 function version(stages: unknown[]): string {
   for (const s of stages) {
     const r = s as Record<string, unknown> | null
     if (typeof r?.http_version === 'string' && r.http_version !== '') return clean(r.http_version, 8)
-    if (typeof r?.error_detail === 'string' && r.error_detail.startsWith('the request arrived as HTTP/')) return clean(r.error_detail.slice(28, 31), 8)
   }
   return ''
 }
