@@ -2,6 +2,8 @@ module partyline
 
 go 1.26.0
 
+ignore ./web/node_modules
+
 require (
 	github.com/go-chi/chi/v5 v5.5.0
 	github.com/gobwas/ws v1.5.0

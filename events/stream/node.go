@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -421,8 +422,17 @@ func (n *Node) recordStop(js jetstream.JetStream) error {
 type serverLog struct{ log *slog.Logger }
 
 func (l serverLog) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) } //nolint:sloglint // the server's words
-func (l serverLog) Warnf(format string, v ...any)   { l.log.Warn(fmt.Sprintf(format, v...)) }  //nolint:sloglint // the server's words
 func (l serverLog) Fatalf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) } //nolint:sloglint // the server's words
 func (l serverLog) Errorf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) } //nolint:sloglint // the server's words
 func (l serverLog) Debugf(string, ...any)           {}
 func (l serverLog) Tracef(string, ...any)           {}
+
+// Warnf passes a warning on, but for the one about passwords that are not
+// hashed: ours are random, made at each start, and never leave the process, and
+// in the users file it is the operator's choice.
+func (l serverLog) Warnf(format string, v ...any) {
+	if strings.HasPrefix(format, "Plaintext passwords detected") {
+		return
+	}
+	l.log.Warn(fmt.Sprintf(format, v...)) //nolint:sloglint // the server's words
+}
