@@ -98,6 +98,15 @@ type Deps struct {
 	Ready func() error
 	// Analytics describes the store of statistics; nil: it is off.
 	Analytics func() Analytics
+	// Admission answers dry runs; nil: there is no gateway here.
+	Admission Admission
+	// Posture describes the set-up for /api/v1/diagnostics/security; nil: it is
+	// not told.
+	Posture func() Posture
+	// Reports keeps what clients tell of their attempts, and Secret is the
+	// deployment's secret, by which their keys are checked; nil: none are kept.
+	Reports Reports
+	Secret  func() []byte
 	// Admin are further calls by path: POST, with the admin token, and without
 	// the usual time limits, for upkeep that takes long. nil: none.
 	Admin map[string]http.HandlerFunc
@@ -120,6 +129,8 @@ type api struct {
 	token  [sha256.Size]byte // hash of the admin token
 	wrong  *strikes          // wrong tokens by address
 	lost   *strikes          // unknown traces by address
+
+	diagnosis diagnosis
 	slots  slots
 	status statusCache
 	page   *page
@@ -200,7 +211,7 @@ func newAPI(cfg Config, deps Deps) (*api, error) {
 		token: sha256.Sum256([]byte(cfg.AdminToken)),
 		wrong: newStrikes(maxWrongTokens, time.Minute),
 		lost:  newStrikes(maxUnknownTraces, time.Minute),
-		slots: newSlots(),
+		slots: newSlots(), diagnosis: newDiagnosis(),
 	}, nil
 }
 
@@ -240,12 +251,13 @@ func (a *api) router() chi.Router {
 		r.Use(a.open)
 		a.both(r, "/chat/status/", a.getStatus)
 		a.both(r, "/chat/status", a.getStatus)
-		a.both(r, "/api/v1/diagnostics/trace/{trace}", a.getTrace)
+		a.openDiagnostics(r)
 	})
 	r.Group(func(r chi.Router) {
 		r.Use(a.listed)
 		a.both(r, "/api/v1/openapi.json", a.getOpenAPI)
 		a.both(r, "/api/v1/close-codes", a.getCloseCodes)
+		a.both(r, "/api/v1/diagnostics/security", a.getSecurity)
 		a.both(r, "/api/v1/rooms", a.getRooms)
 		a.both(r, "/api/v1/rooms/{room}", a.getRoom)
 		a.both(r, "/api/v1/rooms/{room}/messages", a.getMessages)
