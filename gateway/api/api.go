@@ -123,18 +123,18 @@ type Analytics struct {
 
 // api is the handler's state. It is safe for concurrent use.
 type api struct {
-	cfg    Config
-	deps   Deps
-	log    *slog.Logger
-	token  [sha256.Size]byte // hash of the admin token
-	wrong  *strikes          // wrong tokens by address
-	lost   *strikes          // unknown traces by address
+	cfg   Config
+	deps  Deps
+	log   *slog.Logger
+	token [sha256.Size]byte // hash of the admin token
+	wrong *strikes          // wrong tokens by address
+	lost  *strikes          // unknown traces by address
 
 	diagnosis diagnosis
-	slots  slots
-	status statusCache
-	page   *page
-	http   httpCounters
+	slots     slots
+	status    statusCache
+	page      *page
+	http      httpCounters
 }
 
 // New makes the handler of the web port.
