@@ -181,6 +181,9 @@ func (s *server) newAPI(p *parts, l *stream.Log, policy *admission.Policy) (http
 		cfg.Gateway = p.gateway.name
 		deps.Hub, deps.Connections = p.gateway.hub, p.gateway.engine.Connections
 		deps.WebSocket, deps.Traces = p.gateway, p.gateway.traces
+		deps.Admission, deps.Secret = p.gateway.admission, l.Secret
+		deps.Reports = reportStore{l, p.gateway.name}
+		deps.Posture = s.posture
 		if files, ok := web.Files(); ok {
 			deps.UI = files
 		}

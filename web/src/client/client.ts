@@ -33,7 +33,7 @@ const readEvery = 1_000
 
 /** A chat client without a user interface. Not a frame is lost or shown twice. */
 export class Client {
-  private readonly o: ClientOptions
+  readonly o: ClientOptions // as given
   private readonly connection: Connection
   private readonly rooms: Rooms
   private readonly sender: Sender

@@ -41,7 +41,7 @@ const evidence: fc.Arbitrary<Evidence> = fc.record({
 }).map((x) => healthy({
   status: x.status, route: x.route, attempt: x.attempt, variant: x.variant, record: x.record, variantRecord: x.variantRecord,
   opaque: x.opaque, image: x.image, nonce: x.nonce, opaqueTimedOut: x.opaqueTimedOut,
-  browser: { ...browser, online: x.online, websocket: x.websocket as 'native', protocol: x.https ? 'https:' : 'http:' },
+  browser: { ...browser, online: x.online, websocket: x.websocket, protocol: x.https ? 'https:' : 'http:' },
   violations: x.policy === 'none' ? [] : [{ blocked: x.policy === 'other' ? 'ws://other.test/' : 'ws://chat.test:8001', directive: 'connect-src', enforced: x.policy !== 'report' }],
   dryRun: x.dry === 'unknown' ? 'unknown' : { decision: x.dry as 'accept', status: 403, code: x.dry === 'refuse' ? 'origin_refused' : '', rule: 'none' },
   target: x.sameHost ? { ...target, route: 'http://chat.test:8000/ws/chat/' } : target,

@@ -60,8 +60,8 @@ type statusDoc struct {
 
 // recordDoc is what the server recorded.
 type recordDoc struct {
-	known    bool // it was asked and answered by us
-	Complete bool `json:"complete"`
+	known    bool       // it was asked and answered by us
+	Complete bool       `json:"complete"`
 	Stages   []stageDoc `json:"stages"`
 }
 

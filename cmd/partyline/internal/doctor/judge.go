@@ -164,7 +164,9 @@ func known(e *evidence) Confidence {
 	return Likely
 }
 
-func routeLine(e *evidence) string { return fmt.Sprintf("a plain request was answered with %d", e.route.status) }
+func routeLine(e *evidence) string {
+	return fmt.Sprintf("a plain request was answered with %d", e.route.status)
+}
 
 // judgeRefusal: the server itself refused, by name.
 func judgeRefusal(e *evidence, u *upgrade) *Finding {
