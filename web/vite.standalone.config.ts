@@ -19,7 +19,7 @@ function inline(): Plugin {
         const tag = new RegExp(script ? `<script[^>]*src="[^"]*${name}"[^>]*></script>` : `<link[^>]*href="[^"]*${name}"[^>]*>`)
         const body = script ? `<script type="module">${text.replaceAll('</script', '<\\/script')}</script>` : `<style>${text}</style>`
         html = html.replace(tag, () => body)
-        delete bundle[name]
+        Reflect.deleteProperty(bundle, name)
       }
       if (/\ssrc="|rel="stylesheet"/.test(html)) throw new Error('the page still needs other files')
       page.source = html
@@ -31,6 +31,6 @@ export default defineConfig({
   plugins: [inline()],
   build: {
     target: 'es2023', outDir: 'dist', emptyOutDir: false, modulePreload: false, copyPublicDir: false, assetsInlineLimit: 0,
-    rollupOptions: { input: 'websocket-diagnostics.html' },
+    rolldownOptions: { input: 'websocket-diagnostics.html' },
   },
 })

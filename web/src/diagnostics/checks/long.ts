@@ -63,7 +63,7 @@ async function busy(env: DiagEnv, target: Target, signal: AbortSignal): Promise<
       while (!ended.aborted) {
         const answered = await returns(env, socket, ended)
         // The end of the test interrupts the last wait: that is no loss.
-        if (signal.aborted) return
+        if (isOver(signal)) return
         held = answered ? 'yes' : 'no'
         if (!answered) return
         await sleep(env, 5_000, ended)
@@ -72,6 +72,11 @@ async function busy(env: DiagEnv, target: Target, signal: AbortSignal): Promise<
     },
   }, signal)
   return held
+}
+
+// Asked anew each time: the compiler takes an earlier answer for the last one.
+function isOver(signal: AbortSignal): boolean {
+  return signal.aborted
 }
 
 function returns(env: DiagEnv, socket: DiagSocket, ended: AbortSignal): Promise<boolean> {
