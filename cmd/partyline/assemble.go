@@ -42,7 +42,8 @@ func (p *parts) awaitStorage(ctx context.Context) {
 		}
 	}
 	for ctx.Err() == nil {
-		if _, err := p.query.Status(ctx); err == nil {
+		// A question that reads: Status answers before the file is open.
+		if _, err := p.query.Rooms(ctx, query.RoomsRequest{Limit: 1}); err == nil {
 			return
 		}
 		select {

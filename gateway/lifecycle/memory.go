@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"container/list"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"net/netip"
 	"slices"
@@ -34,7 +35,8 @@ type owner [8]byte
 // first address that uses a trace owns it: what comes under it from others is
 // not remembered. Safe for concurrent use.
 type memory struct {
-	key func() []byte
+	secret func() []byte // of the deployment; nil while it is not known
+	own    []byte        // until then
 
 	mu      sync.Mutex // guards what follows
 	byTrace map[string]*remembered
@@ -77,17 +79,19 @@ type step struct {
 	traffic     [5]uint64
 }
 
-func newMemory(key func() []byte) *memory {
-	return &memory{key: key, byTrace: make(map[string]*remembered), order: list.New()}
+func newMemory(secret func() []byte) *memory {
+	return &memory{secret: secret, own: []byte(rand.Text()), byTrace: make(map[string]*remembered), order: list.New()}
 }
 
-// ownerOf names an address within a trace. It is the same in every gateway with
-// the same key.
+// ownerOf names an address within a trace. It is the same in every gateway that
+// knows the secret.
 func (m *memory) ownerOf(trace string, from netip.Addr) owner {
-	mac := hmac.New(sha256.New, m.key())
-	mac.Write([]byte("partyline trace owner"))
-	mac.Write([]byte(trace))
-	mac.Write([]byte{0})
+	key := m.secret()
+	if len(key) == 0 {
+		key = m.own
+	}
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte("partyline trace owner\x00" + trace + "\x00"))
 	mac.Write(from.AsSlice())
 	return owner(mac.Sum(nil)[:8])
 }

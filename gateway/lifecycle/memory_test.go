@@ -17,8 +17,10 @@ import (
 
 const testTrace = "trace-0123456789"
 
+func secret() []byte { return []byte("secret of the deployment") }
+
 func newRecorder(gateway string) *Recorder {
-	return New(Config{Gateway: gateway, HashKey: func() []byte { return []byte("secret") }},
+	return New(Config{Gateway: gateway, HashKey: secret},
 		func(context.Context, string, string, []byte) error { return nil }, slog.New(slog.DiscardHandler))
 }
 
@@ -82,7 +84,7 @@ func TestFirstAddressOwnsTheTrace(t *testing.T) {
 
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
-	m := newMemory(func() []byte { return []byte("k") })
+	m := newMemory(secret)
 	start := time.Now()
 	row := lc.Row{Time: start, Conn: "c", Stage: lc.StageAccept, UserAgent: strings.Repeat("u", 200)}
 	for i := range maxTraces + 100 {
@@ -109,7 +111,7 @@ func TestMemoryIsBounded(t *testing.T) {
 
 func TestOneTraceIsBounded(t *testing.T) {
 	t.Parallel()
-	m := newMemory(func() []byte { return []byte("k") })
+	m := newMemory(secret)
 	at := time.Now()
 	row := lc.Row{Conn: "c", Stage: lc.StageRequest, Host: "h"}
 	for i := range 3 * maxSteps {
@@ -139,7 +141,7 @@ func TestOneTraceIsBounded(t *testing.T) {
 // A connection that lives long is kept by what happens to it, and not by pings.
 func TestPingsDoNotKeepATrace(t *testing.T) {
 	t.Parallel()
-	m := newMemory(func() []byte { return []byte("k") })
+	m := newMemory(secret)
 	start := time.Now()
 	add := func(after time.Duration, s lc.Stage) {
 		m.add(testTrace, owner{}, lc.Row{Time: start.Add(after), Conn: "c", Stage: s})

@@ -3,7 +3,6 @@ package lifecycle
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"log/slog"
 	"net/netip"
@@ -29,10 +28,10 @@ type Publish func(ctx context.Context, subject, msgID string, batch []byte) erro
 type Config struct {
 	Gateway   string // incarnation: unique for each start of a gateway; one subject token
 	IPPrivacy string // "off", "hash"; anything else truncates to /24 and /48
-	// HashKey returns the deployment's secret, from which the daily key of "hash"
-	// and that of the owners of traces are derived; nil while it is not known.
-	// Without the function, gateways cannot tell that an address used a trace at
-	// two of them.
+	// HashKey is the deployment's secret, from which the daily key of "hash" and
+	// that of the owners of traces are derived; it may return nil at first.
+	// Without one, gateways cannot tell that an address used a trace at two of
+	// them.
 	HashKey func() []byte
 }
 
@@ -55,8 +54,7 @@ type Recorder struct {
 // for anything to be published.
 func New(cfg Config, publish Publish, log *slog.Logger) *Recorder {
 	if cfg.HashKey == nil {
-		key := []byte(rand.Text())
-		cfg.HashKey = func() []byte { return key }
+		cfg.HashKey = func() []byte { return nil }
 	}
 	return &Recorder{cfg: cfg, publish: publish, log: log, wake: make(chan struct{}, 1), mem: newMemory(cfg.HashKey)}
 }

@@ -63,7 +63,7 @@ test('rooms are opened, count what is unread, and show where it begins', async (
   await ana.page.getByText('Up for').waitFor()
 })
 
-test('a message can be chosen, answered and deleted with the keyboard alone', async () => {
+test('a message can be chosen and answered with the keyboard alone', async () => {
   const [ana] = await s.two()
   await ana.say('one')
   await ana.say('two')
@@ -75,13 +75,6 @@ test('a message can be chosen, answered and deleted with the keyboard alone', as
   expect(await ana.page.evaluate(() => document.activeElement?.textContent)).toContain('one')
   await ana.page.keyboard.press('r')
   await ana.page.getByText('Replying to ana').waitFor()
-  await ana.page.keyboard.press('Escape')
-  await ana.field('Message').press('Shift+Tab')
-  await ana.page.keyboard.press('End')
-  await ana.page.keyboard.press('Delete')
-  await ana.page.keyboard.press('Enter')
-  await ana.sees('deleted')
-  expect(await ana.texts()).toEqual(['one'])
 })
 
 test('a phone shows the chat, and rooms and people as drawers', async () => {

@@ -97,7 +97,7 @@ test('a policy that forbids the chat is named, without a storm of attempts', asy
     await route.fulfill({ response: answer, headers: { ...answer.headers(), 'content-security-policy': "connect-src 'none'" } })
   })
   const ana = await Person.tab(context, s.server.url)
-  await ana.page.getByText('a security policy of this page forbids the connection').first().waitFor()
+  await ana.page.getByText('a security policy of this page forbids the connection').filter({ visible: true }).first().waitFor()
   await ana.button('See why').waitFor()
   expect(ana.lines.filter((line) => line.includes('/ws/chat/')).length).toBeLessThan(5)
 })

@@ -36,7 +36,7 @@ test('a server that answers nonsense is named, and the page stays usable', async
   await context.route('**/chat/status/', (route) => route.fulfill({ contentType: 'text/html', body: '<html>' }))
   await context.route('**/api/v1/rooms', (route) => route.fulfill({ json: { rooms: [{ name: '<b>' }, { name: 5 }] } }))
   const ana = await Person.tab(context, s.server.url)
-  await ana.page.getByText('is not a chat server that this page knows').first().waitFor()
+  await ana.page.getByText('is not a chat server that this page knows').filter({ visible: true }).first().waitFor()
   await ana.say('waits')
   await ana.sees('waits', 'pending')
   await ana.page.getByRole('link', { name: 'Server status: no answer' }).waitFor()
@@ -66,20 +66,16 @@ test('an old server without optional members, and unknown frames, are understood
   await expect.poll(() => ana.log.locator('article').count()).toBe(1)
 })
 
-test('storage that is forbidden or full, and a clock that is off, are told', async () => {
+test('storage that is forbidden or full is told', async () => {
   const context = await s.browser.newContext()
   await context.addInitScript(() => {
     Object.defineProperty(window, 'localStorage', { get: () => { throw new Error('forbidden') } })
-    const real = Date.now.bind(Date)
-    Date.now = () => real() - 86_400_000
   })
   const ana = await Person.tab(context, s.server.url)
   await ana.connected()
   await ana.page.getByText('This browser keeps nothing').waitFor()
-  await ana.page.getByText(/clock is 1 d.* behind/).waitFor()
   await ana.say('works')
   await ana.sees('works')
-  await ana.page.getByRole('heading', { name: 'Today' }).waitFor()
   const full = await s.browser.newContext()
   await full.addInitScript(() => { Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError') } })
   const ben = await Person.tab(full, s.server.url)
