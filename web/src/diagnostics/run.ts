@@ -99,7 +99,7 @@ async function httpProbes({ env, target, signal }: RunOptions, e: Evidence): Pro
       e.probe = p
       if (ours(p) && p.status === 200) e.nonce = p.body?.nonce === nonce ? 'yes' : 'no'
     }),
-    opaqueProbe(env, at('healthz'), signal, blocked(at('healthz'))).then((r) => {
+    opaqueProbe(env, status, signal, blocked(status)).then((r) => {
       e.opaque = r.answered
       e.opaqueTimedOut = r.timedOut
     }),

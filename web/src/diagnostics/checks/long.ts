@@ -39,7 +39,7 @@ export async function idleLadder(env: DiagEnv, target: Target, seconds: readonly
 
 async function quiet(env: DiagEnv, target: Target, idleS: number, signal: AbortSignal): Promise<LadderRung> {
   let cutAfterS: number | undefined
-  let answered = false
+  let answered = false as boolean
   const a = await attempt(env, {
     url: withQuery(target.echo, { trace: env.randomKey(24), diag: '1', quiet: '1' }), trace: '', protocols: [], kind: 'echo',
     use: async (socket, ended) => {
@@ -56,7 +56,7 @@ async function quiet(env: DiagEnv, target: Target, idleS: number, signal: AbortS
 }
 
 async function busy(env: DiagEnv, target: Target, signal: AbortSignal): Promise<Tri> {
-  let held: Tri = 'unknown'
+  let held = 'unknown' as Tri
   await attempt(env, {
     url: withQuery(target.echo, { trace: env.randomKey(24), diag: '1' }), trace: '', protocols: [], kind: 'echo',
     use: async (socket, ended) => {
