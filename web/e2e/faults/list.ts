@@ -1,0 +1,62 @@
+import { answer, type Fault } from './proxy'
+
+export interface Case {
+  name: string
+  /** What stands between; null: nothing. */
+  fault: Fault | null
+  /** The finest class that a page can tell apart, fixed before the run. */
+  page: string
+  /** The exact name that the terminal must give. */
+  doctor: string
+  /** Where the page comes from: through the fault (default), or from the server. */
+  from?: 'proxy' | 'server' | 'localhost'
+  /** Which ways go through the fault; default both. */
+  through?: 'both' | 'ws' | 'http'
+  /** Nothing listens at the address. */
+  closed?: boolean
+  origin?: string
+}
+
+const toWebSocket = (head: string) => / \/ws\//.test(head.split('\r\n', 1)[0] ?? '')
+const isUpgrade = (head: string) => /^upgrade:/im.test(head)
+const without = (head: string, ...names: string[]) => names.reduce((text, name) => text.replace(new RegExp(`^${name}:.*\\r\\n`, 'gim'), ''), head)
+const onRoute = (instead: ReturnType<NonNullable<Fault['request']>>): Fault => ({ request: (head) => toWebSocket(head) ? instead : head })
+const onUpgrade = (instead: 'reset' | 'hang'): Fault => ({ request: (head) => isUpgrade(head) ? instead : head })
+const is101 = (head: string) => / 101 /.test(head.split('\r\n', 1)[0] ?? '')
+
+/** One fault each; the first ones are healthy and must give nothing. */
+export const cases: Case[] = [
+  { name: 'healthy, direct', fault: null, page: 'healthy', doctor: 'healthy' },
+  { name: 'healthy, through a plain proxy', fault: {}, page: 'healthy', doctor: 'healthy' },
+  { name: 'server stopped', fault: null, closed: true, from: 'server', page: 'server_unreachable', doctor: 'port_refused' },
+  { name: 'only the WebSocket port closed', fault: null, closed: true, from: 'server', through: 'ws', page: 'ws_port_unreachable', doctor: 'port_refused' },
+  { name: 'another HTTP server on the port', fault: { request: () => answer('200 OK', 'text/html', '<!doctype html>hello') }, from: 'server', page: 'wrong_server', doctor: 'wrong_server' },
+  { name: 'single-page fallback answers 200', fault: onRoute(answer('200 OK', 'text/html', '<!doctype html>app')), page: 'spa_fallback', doctor: 'spa_fallback' },
+  { name: 'no route for /ws/ (404)', fault: onRoute(answer('404 Not Found', 'text/html', 'nothing')), page: 'wrong_path', doctor: 'wrong_path' },
+  { name: '502 of a proxy', fault: onRoute(answer('502 Bad Gateway', 'text/html', '502')), page: 'bad_gateway', doctor: 'bad_gateway' },
+  { name: 'captive portal redirect', fault: onRoute(answer('302 Found', 'text/html', '', 'Location: http://portal.test/\r\n')), page: 'redirected', doctor: 'redirected' },
+  { name: 'access gateway answers 403', fault: onRoute(answer('403 Forbidden', 'text/html', 'no')), page: 'gate_refused', doctor: 'gate_refused' },
+  { name: 'proxy without upgrade headers', fault: { request: (h) => isUpgrade(h) ? without(h, 'upgrade', 'connection') : h }, page: 'upgrade_stripped', doctor: 'upgrade_stripped' },
+  { name: 'proxy speaking HTTP/1.0', fault: { request: (h) => isUpgrade(h) ? h.replace('HTTP/1.1', 'HTTP/1.0') : h }, page: 'http10_proxy', doctor: 'http10_proxy' },
+  { name: 'subprotocol header removed', fault: { response: (h) => is101(h) ? without(h, 'sec-websocket-protocol') : h }, page: 'subprotocol_stripped', doctor: 'subprotocol_stripped' },
+  { name: '101 with a wrong accept key', fault: { response: (h) => is101(h) ? h.replace(/^(sec-websocket-accept: ).*$/im, '$1AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r') : h }, page: 'handshake_swallowed', doctor: 'bad_accept_key' },
+  { name: '101 swallowed', fault: { response: (h) => is101(h) ? 'reset' : h }, page: 'handshake_swallowed', doctor: 'handshake_swallowed' },
+  { name: 'reset during the handshake', fault: onUpgrade('reset'), page: 'upgrade_blocked', doctor: 'upgrade_blocked' },
+  { name: 'upgrade held', fault: onUpgrade('hang'), page: 'upgrade_held', doctor: 'upgrade_held' },
+  { name: 'accepted TCP that never answers', fault: { request: () => 'hang' }, from: 'server', page: 'no_answer', doctor: 'no_answer' },
+  { name: 'frames held back after 101', fault: { fromServer: () => 'drop' }, page: 'silent_after_open', doctor: 'silent_after_open' },
+  { name: 'cut right after opening', fault: { fromClient: () => 'reset' }, page: 'connection_cut', doctor: 'connection_cut' },
+  { name: 'frames over 64 KiB dropped', fault: { fromClient: (d) => ((d[1] ?? 0) & 0x7f) === 127 && ((d[0] ?? 0) & 0x70) <= 0x40 && d.length > 8 ? 'reset' : 'pass' }, page: 'large_frames_lost', doctor: 'large_frames_lost' },
+  { name: '300 ms', fault: { delay: 150 }, page: 'slow_network', doctor: 'slow_network' },
+  { name: 'API without CORS headers', fault: { response: (h) => without(h, 'access-control-allow-origin') }, from: 'server', through: 'http', page: 'cors_stripped', doctor: 'cors_stripped' },
+  { name: 'CSP without the address', fault: { response: (h) => h.replace(/connect-src [^;]*;/i, 'connect-src \'self\';') }, page: 'csp_blocked', doctor: 'healthy', through: 'http' },
+  { name: 'origin refused', fault: null, from: 'localhost', page: 'origin_refused', doctor: 'origin_refused', origin: 'https://elsewhere.test' },
+  { name: 'wrong host name', fault: { request: (h) => isUpgrade(h) ? h.replace(/^host: .*$/im, 'Host: other.test\r') : h }, page: 'host_refused', doctor: 'host_refused' },
+]
+
+/** Those that every test run repeats. */
+export const everyday = new Set([
+  'healthy, direct', 'healthy, through a plain proxy', 'server stopped', 'another HTTP server on the port', 'single-page fallback answers 200',
+  '502 of a proxy', 'proxy without upgrade headers', 'proxy speaking HTTP/1.0', '101 with a wrong accept key', 'reset during the handshake',
+  'API without CORS headers', 'CSP without the address', 'origin refused',
+])

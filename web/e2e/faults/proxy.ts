@@ -1,0 +1,127 @@
+import { createServer, connect, type Server, type Socket } from 'node:net'
+import { once } from 'node:events'
+
+/** What a proxy does to one connection of a client. */
+export interface Fault {
+  /** Changes the head of a request; "reset", "hang" or a whole answer end it here. */
+  request?: (head: string) => string | { answer: string } | 'reset' | 'hang'
+  /** Changes the head of an answer (its first bytes), or ends the connection. */
+  response?: (head: string) => string | 'reset' | 'hang'
+  /** Called with what the client sends after the head of an upgrade. */
+  fromClient?: (data: Buffer) => 'pass' | 'reset' | 'drop'
+  /** Called with what the server sends after its 101. */
+  fromServer?: (data: Buffer) => 'pass' | 'reset' | 'drop'
+  /** Milliseconds each way. */
+  delay?: number
+}
+
+/** A small proxy that injects a fault, on a free port of this machine. */
+export class Proxy {
+  private readonly server: Server
+  private readonly sockets = new Set<Socket>()
+
+  private constructor(server: Server) {
+    this.server = server
+  }
+
+  static async start(upstream: string, fault: Fault): Promise<Proxy> {
+    const server = createServer()
+    const proxy = new Proxy(server)
+    server.on('connection', (client) => { proxy.serve(client, upstream, fault) })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return proxy
+  }
+
+  get port(): string {
+    const address = this.server.address()
+    return typeof address === 'object' && address !== null ? String(address.port) : ''
+  }
+
+  stop(): void {
+    this.server.close()
+    for (const socket of this.sockets) socket.destroy()
+  }
+
+  private keep(socket: Socket): void {
+    this.sockets.add(socket)
+    socket.on('error', () => { socket.destroy() })
+    socket.on('close', () => this.sockets.delete(socket))
+  }
+
+  private serve(client: Socket, upstream: string, fault: Fault): void {
+    this.keep(client)
+    let server: Socket | null = null
+    let head = Buffer.alloc(0)
+    let upgrade = false
+    client.on('data', (data: Buffer) => {
+      if (server) {
+        pass(data, server, upgrade ? fault.fromClient : undefined, client, fault.delay)
+        return
+      }
+      head = Buffer.concat([head, data])
+      const end = head.indexOf('\r\n\r\n')
+      if (end < 0) return
+      const text = head.subarray(0, end + 4).toString('latin1')
+      upgrade = /^upgrade:/im.test(text)
+      // One request a connection: what follows would escape the fault.
+      const result = fault.request?.(text) ?? text
+      if (result === 'reset') client.resetAndDestroy()
+      else if (result === 'hang') return
+      else if (typeof result !== 'string') client.end(result.answer)
+      else {
+        server = this.forward(client, upstream, fault, upgrade)
+        later(fault.delay, server, upgrade ? result : result.replace(/^connection:.*\r\n/im, '').replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'))
+        const rest = head.subarray(end + 4)
+        if (rest.length > 0) later(fault.delay, server, rest)
+      }
+    })
+  }
+
+  private forward(client: Socket, upstream: string, fault: Fault, upgrade: boolean): Socket {
+    const [host = '', port = ''] = upstream.split(':')
+    const server = connect(Number(port), host)
+    this.keep(server)
+    let head: Buffer | null = Buffer.alloc(0)
+    server.on('data', (data: Buffer) => {
+      if (!head) {
+        pass(data, client, upgrade ? fault.fromServer : undefined, client, fault.delay)
+        return
+      }
+      head = Buffer.concat([head, data])
+      const end = head.indexOf('\r\n\r\n')
+      if (end < 0) return
+      const text = head.subarray(0, end + 4).toString('latin1'), rest = head.subarray(end + 4)
+      head = null
+      const result = fault.response?.(text) ?? text
+      if (result === 'reset') client.resetAndDestroy()
+      else if (result !== 'hang') {
+        later(fault.delay, client, result)
+        if (rest.length > 0) pass(rest, client, upgrade ? fault.fromServer : undefined, client, fault.delay)
+      }
+    })
+    server.on('end', () => { later(fault.delay, client, null) })
+    client.on('close', () => { server.destroy() })
+    return server
+  }
+}
+
+function pass(data: Buffer, to: Socket, decide: Fault['fromClient'], client: Socket, delay: number | undefined): void {
+  const what = decide?.(data) ?? 'pass'
+  if (what === 'reset') client.resetAndDestroy()
+  else if (what === 'pass') later(delay, to, data)
+}
+
+function later(delay: number | undefined, to: Socket, data: Buffer | string | null): void {
+  const write = () => {
+    if (to.destroyed || to.writableEnded) return
+    if (data === null) to.end()
+    else to.write(typeof data === 'string' ? Buffer.from(data, 'latin1') : data)
+  }
+  if (delay === undefined) write()
+  else setTimeout(write, delay)
+}
+
+export function answer(status: string, type: string, body: string, more = ''): { answer: string } {
+  return { answer: `HTTP/1.1 ${status}\r\nContent-Type: ${type}\r\nServer: nginx\r\n${more}Content-Length: ${String(Buffer.byteLength(body))}\r\nConnection: close\r\n\r\n${body}` }
+}
