@@ -76,6 +76,11 @@ e2e: build ## two users in a real browser against the real binary
 	@.ci/system-packages chromium
 	@cd web && npm run --silent e2e
 
+.PHONY: faultlab
+faultlab: build ## every fault of the lab, in a real browser and the terminal; rewrites docs/diagnosis.md
+	@.ci/system-packages chromium
+	@cd web && FAULTLAB=1 npx vitest run --config e2e/vitest.config.ts e2e/faults.e2e.ts
+
 .PHONY: soak
 soak: web/dist/index.html ## what takes long: many kill rounds, long replays, fuzzing
 	@PARTYLINE_SOAK=1 go test -race -p 1 -timeout 60m -count 1 -run 'Soak|Kill' -v ./cmd/... ./events/... ./projections/... | grep -vE '^=== '

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"partyline/docs/findings"
 	"partyline/events/query"
 	"partyline/events/stream"
 	"partyline/gateway/admission"
@@ -184,7 +185,7 @@ func (s *server) newAPI(p *parts, l *stream.Log, policy *admission.Policy) (http
 		deps.WebSocket, deps.Traces = p.gateway, p.gateway.traces
 		deps.Admission, deps.Secret = p.gateway.admission, l.Secret
 		deps.Reports = reportStore{l, p.gateway.name}
-		deps.Posture = s.posture
+		deps.Posture, deps.Help = s.posture, findings.Pages
 		if files, ok := web.Files(); ok {
 			deps.UI = files
 		}

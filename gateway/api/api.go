@@ -107,6 +107,8 @@ type Deps struct {
 	// deployment's secret, by which their keys are checked; nil: none are kept.
 	Reports Reports
 	Secret  func() []byte
+	// Help has a page <code>.md for each finding of the diagnosis; nil: none.
+	Help fs.FS
 	// Admin are further calls by path: POST, with the admin token, and without
 	// the usual time limits, for upkeep that takes long. nil: none.
 	Admin map[string]http.HandlerFunc
@@ -247,6 +249,7 @@ func (a *api) router() chi.Router {
 		a.operations(r)
 	}
 	a.page.routes(r, a)
+	r.Get("/help/{code}", a.handle(a.getHelp))
 	r.Group(func(r chi.Router) {
 		r.Use(a.open)
 		a.both(r, "/chat/status/", a.getStatus)

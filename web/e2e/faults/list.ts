@@ -1,4 +1,4 @@
-import { answer, type Fault } from './proxy'
+import { answer, type End, type Fault } from './proxy'
 
 export interface Case {
   name: string
@@ -21,7 +21,8 @@ const toWebSocket = (head: string) => / \/ws\//.test(head.split('\r\n', 1)[0] ??
 const isUpgrade = (head: string) => /^upgrade:/im.test(head)
 const without = (head: string, ...names: string[]) => names.reduce((text, name) => text.replace(new RegExp(`^${name}:.*\\r\\n`, 'gim'), ''), head)
 const onRoute = (instead: ReturnType<NonNullable<Fault['request']>>): Fault => ({ request: (head) => toWebSocket(head) ? instead : head })
-const onUpgrade = (instead: 'reset' | 'hang'): Fault => ({ request: (head) => isUpgrade(head) ? instead : head })
+const reset: End = { end: 'reset' }, hang: End = { end: 'hang' }
+const onUpgrade = (instead: End): Fault => ({ request: (head) => isUpgrade(head) ? instead : head })
 const is101 = (head: string) => / 101 /.test(head.split('\r\n', 1)[0] ?? '')
 
 /** One fault each; the first ones are healthy and must give nothing. */
@@ -39,11 +40,11 @@ export const cases: Case[] = [
   { name: 'proxy without upgrade headers', fault: { request: (h) => isUpgrade(h) ? without(h, 'upgrade', 'connection') : h }, page: 'upgrade_stripped', doctor: 'upgrade_stripped' },
   { name: 'proxy speaking HTTP/1.0', fault: { request: (h) => isUpgrade(h) ? h.replace('HTTP/1.1', 'HTTP/1.0') : h }, page: 'http10_proxy', doctor: 'http10_proxy' },
   { name: 'subprotocol header removed', fault: { response: (h) => is101(h) ? without(h, 'sec-websocket-protocol') : h }, page: 'subprotocol_stripped', doctor: 'subprotocol_stripped' },
-  { name: '101 with a wrong accept key', fault: { response: (h) => is101(h) ? h.replace(/^(sec-websocket-accept: ).*$/im, '$1AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r') : h }, page: 'handshake_swallowed', doctor: 'bad_accept_key' },
-  { name: '101 swallowed', fault: { response: (h) => is101(h) ? 'reset' : h }, page: 'handshake_swallowed', doctor: 'handshake_swallowed' },
-  { name: 'reset during the handshake', fault: onUpgrade('reset'), page: 'upgrade_blocked', doctor: 'upgrade_blocked' },
-  { name: 'upgrade held', fault: onUpgrade('hang'), page: 'upgrade_held', doctor: 'upgrade_held' },
-  { name: 'accepted TCP that never answers', fault: { request: () => 'hang' }, from: 'server', page: 'no_answer', doctor: 'no_answer' },
+  { name: '101 with a wrong accept key', fault: { response: (h) => is101(h) ? h.replace(/^(sec-websocket-accept: ).*$/im, '$1AAAAAAAAAAAAAAAAAAAAAAAAAAA=') : h }, page: 'handshake_swallowed', doctor: 'bad_accept_key' },
+  { name: '101 swallowed', fault: { response: (h) => is101(h) ? reset : h }, page: 'handshake_swallowed', doctor: 'handshake_swallowed' },
+  { name: 'reset during the handshake', fault: onUpgrade(reset), page: 'upgrade_blocked', doctor: 'upgrade_blocked' },
+  { name: 'upgrade held', fault: onUpgrade(hang), page: 'upgrade_held', doctor: 'upgrade_held' },
+  { name: 'accepted TCP that never answers', fault: { request: () => hang }, from: 'server', page: 'no_answer', doctor: 'no_answer' },
   { name: 'frames held back after 101', fault: { fromServer: () => 'drop' }, page: 'silent_after_open', doctor: 'silent_after_open' },
   { name: 'cut right after opening', fault: { fromClient: () => 'reset' }, page: 'connection_cut', doctor: 'connection_cut' },
   { name: 'frames over 64 KiB dropped', fault: { fromClient: (d) => ((d[1] ?? 0) & 0x7f) === 127 && ((d[0] ?? 0) & 0x70) <= 0x40 && d.length > 8 ? 'reset' : 'pass' }, page: 'large_frames_lost', doctor: 'large_frames_lost' },
@@ -51,7 +52,7 @@ export const cases: Case[] = [
   { name: 'API without CORS headers', fault: { response: (h) => without(h, 'access-control-allow-origin') }, from: 'server', through: 'http', page: 'cors_stripped', doctor: 'cors_stripped' },
   { name: 'CSP without the address', fault: { response: (h) => h.replace(/connect-src [^;]*;/i, 'connect-src \'self\';') }, page: 'csp_blocked', doctor: 'healthy', through: 'http' },
   { name: 'origin refused', fault: null, from: 'localhost', page: 'origin_refused', doctor: 'origin_refused', origin: 'https://elsewhere.test' },
-  { name: 'wrong host name', fault: { request: (h) => isUpgrade(h) ? h.replace(/^host: .*$/im, 'Host: other.test\r') : h }, page: 'host_refused', doctor: 'host_refused' },
+  { name: 'wrong host name', fault: { request: (h) => isUpgrade(h) ? h.replace(/^host: .*$/im, 'Host: other.test') : h }, page: 'host_refused', doctor: 'host_refused' },
 ]
 
 /** Those that every test run repeats. */

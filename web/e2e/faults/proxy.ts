@@ -1,12 +1,15 @@
 import { createServer, connect, type Server, type Socket } from 'node:net'
 import { once } from 'node:events'
 
+/** The end of a connection: by a reset, or never. */
+export interface End { end: 'reset' | 'hang' }
+
 /** What a proxy does to one connection of a client. */
 export interface Fault {
-  /** Changes the head of a request; "reset", "hang" or a whole answer end it here. */
-  request?: (head: string) => string | { answer: string } | 'reset' | 'hang'
+  /** Changes the head of a request; an end or a whole answer stops it here. */
+  request?: (head: string) => string | { answer: string } | End
   /** Changes the head of an answer (its first bytes), or ends the connection. */
-  response?: (head: string) => string | 'reset' | 'hang'
+  response?: (head: string) => string | End
   /** Called with what the client sends after the head of an upgrade. */
   fromClient?: (data: Buffer) => 'pass' | 'reset' | 'drop'
   /** Called with what the server sends after its 101. */
@@ -66,10 +69,10 @@ export class Proxy {
       upgrade = /^upgrade:/im.test(text)
       // One request a connection: what follows would escape the fault.
       const result = fault.request?.(text) ?? text
-      if (result === 'reset') client.resetAndDestroy()
-      else if (result === 'hang') return
-      else if (typeof result !== 'string') client.end(result.answer)
-      else {
+      if (typeof result !== 'string') {
+        if ('answer' in result) client.end(result.answer)
+        else if (result.end === 'reset') client.resetAndDestroy()
+      } else {
         server = this.forward(client, upstream, fault, upgrade)
         later(fault.delay, server, upgrade ? result : result.replace(/^connection:.*\r\n/im, '').replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'))
         const rest = head.subarray(end + 4)
@@ -94,8 +97,9 @@ export class Proxy {
       const text = head.subarray(0, end + 4).toString('latin1'), rest = head.subarray(end + 4)
       head = null
       const result = fault.response?.(text) ?? text
-      if (result === 'reset') client.resetAndDestroy()
-      else if (result !== 'hang') {
+      if (typeof result !== 'string') {
+        if (result.end === 'reset') client.resetAndDestroy()
+      } else {
         later(fault.delay, client, result)
         if (rest.length > 0) pass(rest, client, upgrade ? fault.fromServer : undefined, client, fault.delay)
       }

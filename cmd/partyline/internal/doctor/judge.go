@@ -226,9 +226,13 @@ func judgeForeign(e *evidence, status int, h http.Header) *Finding {
 	case e.doc != nil && status == http.StatusNotFound:
 		return say("wrong_path", "The web server has no route for this path.", "Send /ws/ on to the server. The chat is at /ws/chat/.")
 	case e.doc != nil:
-		return say("upgrade_blocked", "Something on the way answers the upgrade in the server's place.", "Let the proxy pass upgrades on.")
+		f := say("upgrade_blocked", "Something on the way answers the upgrade in the server's place.", "Let the proxy pass upgrades on.")
+		f.Confidence = Likely
+		return f
 	}
-	return say("wrong_server", "Another program answers at this address.", "Correct host and port.")
+	f := say("wrong_server", "Another program answers at this address.", "Correct host and port.")
+	f.Confidence = Likely
+	return f
 }
 
 // judgeOpen judges what came after the handshake.
