@@ -311,7 +311,7 @@ export class Client {
     const sent = Date.parse(frame.time)
     this.clockOffset = Number.isNaN(sent) ? 0 : sent - this.o.env.now()
     this.welcome = frame
-    this.server = { version: frame.version, gateway: frame.gateway, limits: frame.limits }
+    this.server = { version: frame.version, gateway: frame.gateway, limits: frame.limits, heartbeat: frame.heartbeat_s, reportKey: frame.report_key }
     this.notice = null
     this.reads.begin(frame.epoch)
     this.joinMissing()

@@ -187,6 +187,8 @@ export interface LongTests {
   stream?: { chunks: number; spreadMs: number; expectedMs: number }
   resume?: { ok: Tri; detail: string }
   repeat?: { tried: number; failed: number }
+  /** A busy connection: how long it was to be kept, and how long it lived, in seconds. */
+  lifetime?: { seconds: number; livedS: number; cut: boolean }
   sides?: { label: string; url: string; http: HttpProbe; attempt: SocketAttempt }[]
 }
 
@@ -216,6 +218,8 @@ export interface Evidence {
   clockOffsetMs?: number
   clockErrorMs?: number
   security: readonly PostureItem[] | 'unknown'
+  /** When what was done, in milliseconds after the run began; the HTTP probes begin at 0. */
+  clock?: { attemptAt: number; recordAt: number; recordMs: number }
   earlier: Earlier[]
   long: LongTests
 }

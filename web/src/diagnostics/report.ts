@@ -74,3 +74,13 @@ export function compare(before: Report, now: Report): Difference[] {
   if (a !== null && b !== null && Math.abs(a - b) > Math.max(5, a / 2)) out.push({ what: 'Round trip', before: `${a.toFixed(1)} ms`, now: `${b.toFixed(1)} ms` })
   return out
 }
+
+/** Reads a report that was kept; null if it is none. */
+export function readReport(text: string | null): Report | null {
+  try {
+    const value = JSON.parse(text ?? 'null') as Report | null
+    return value?.format === 'partyline-diagnosis/1' && Array.isArray(value.findings) && Array.isArray(value.steps) ? value : null
+  } catch {
+    return null
+  }
+}

@@ -69,7 +69,7 @@ export async function run(options: RunOptions): Promise<Run> {
     step(0.05, 'Asking the server over HTTP')
     await httpProbes(options, evidence)
     step(0.4, 'Opening the WebSocket as the chat does')
-    await sockets(options, evidence, trace)
+    await sockets(options, evidence, trace, () => env.now() - begin)
     step(0.7, 'Measuring the connection')
     await quality(options, evidence)
     step(0.95, 'Judging')
@@ -149,12 +149,15 @@ async function security(env: DiagEnv, target: Target, signal: AbortSignal): Prom
   })
 }
 
-async function sockets(options: RunOptions, e: Evidence, trace: string): Promise<void> {
+async function sockets(options: RunOptions, e: Evidence, trace: string, since: () => number): Promise<void> {
   if (options.signal.aborted || e.browser.websocket === 'missing') return
+  const attemptAt = since()
   e.attempt = await open(options, trace, options.protocols)
+  const recordAt = since()
   // A lookup that takes the same broken way would only cost time.
   const askable = answered(e.status) && ours(e.status)
   e.record = askable ? await record(options, e.attempt, trace) : { state: 'unknown', why: 'the API is not reached' }
+  e.clock = { attemptAt, recordAt, recordMs: since() - recordAt }
   const again = refusedFast(e.attempt) && !refusal(e.record)
   if (!again || options.protocols.length === 0) return
   const second = options.env.randomKey(24)

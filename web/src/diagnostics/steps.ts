@@ -1,4 +1,4 @@
-import type { Answer, Evidence, HttpProbe, SocketAttempt } from './evidence'
+import type { Answer, Evidence, HttpProbe, ServerRecord, SocketAttempt, SocketDone } from './evidence'
 import { answered, done, median, ms, opened, ours, refusal, seen, works } from './facts'
 
 export type StepState = 'ok' | 'warning' | 'failed' | 'unknown' | 'not_reached'
@@ -10,6 +10,8 @@ export interface Step {
   state: StepState
   /** Milliseconds that it took; undefined when not measured. */
   took?: number
+  /** When it began, in milliseconds after the run; undefined when not known. */
+  from?: number
   detail: string
 }
 
@@ -34,7 +36,20 @@ export interface Timeline {
 
 /** The eight steps, in order. */
 export function steps(e: Evidence): Step[] {
-  return [browser(e), http(2, 'API server', e.status), route(e), cors(e), constructor(e), handshake(e), establishment(e), verification(e)]
+  const all = [browser(e), http(2, 'API server', e.status), route(e), cors(e), constructor(e), handshake(e), establishment(e), verification(e)]
+  const at = begins(e)
+  return all.map((step) => {
+    const from = step.state === 'not_reached' ? undefined : at[step.number]
+    return from === undefined ? step : { ...step, from }
+  })
+}
+
+// The probes run side by side; the attempt follows.
+function begins(e: Evidence): Readonly<Record<number, number>> {
+  const probes = { 1: 0, 2: 0, 3: 0, 4: 0 }
+  if (!e.clock) return probes
+  const { attemptAt, recordAt } = e.clock
+  return { ...probes, 5: attemptAt, 6: attemptAt, 7: attemptAt + (done(e.attempt) ? e.attempt.openMs ?? 0 : 0), 8: recordAt }
 }
 
 function browser(e: Evidence): Step {
@@ -111,17 +126,19 @@ function establishment(e: Evidence): Step {
   const base = { number: 7, name: 'Establishment' }
   if (!opened(e.attempt)) return { ...base, state: 'not_reached', detail: 'not reached' }
   if (!works(e.attempt)) return { ...base, state: 'failed', took: e.attempt.endMs, detail: e.attempt.timedOut ? 'no frame came in time' : `ended at once${closeWords(e.attempt)}` }
-  if (e.echo === 'skipped') return { ...base, state: 'ok', took: e.attempt.pongMs ?? 0, detail: 'first frames exchanged' }
+  if (e.echo === 'skipped') return { ...base, state: 'ok', took: firstFrames(e.attempt), detail: 'first frames exchanged' }
   const middle = median(e.echo.samples)
   const lostSize = e.echo.sizes.find((s) => s.returned === 'no')
   const words = [middle === undefined ? 'round trip not measured' : `round trip ${ms(middle)}`]
   if (e.echo.throughput > 0) words.push(`${(e.echo.throughput / 1e6).toFixed(1)} MB/s`)
   if (lostSize) words.push(`messages of ${String(lostSize.bytes)} bytes are lost`)
-  return { ...base, state: lostSize ? 'warning' : 'ok', took: e.attempt.pongMs ?? 0, detail: words.join(', ') }
+  return { ...base, state: lostSize ? 'warning' : 'ok', took: firstFrames(e.attempt), detail: words.join(', ') }
 }
 
+const firstFrames = (a: SocketDone): number => Math.max(0, (a.pongMs ?? 0) - (a.openMs ?? 0))
+
 function verification(e: Evidence): Step {
-  const base = { number: 8, name: 'What the server saw' }
+  const base = { number: 8, name: 'What the server saw', ...(e.clock && e.record.state !== 'unknown' && { took: e.clock.recordMs }) }
   if (!seen(e.record)) {
     if (e.record.state === 'none') return { ...base, state: 'failed', detail: 'no gateway saw the attempt' }
     return { ...base, state: e.attempt.state === 'skipped' ? 'not_reached' : 'unknown', detail: e.record.why }
@@ -153,6 +170,14 @@ function browserMarks(a: SocketAttempt): Mark[] {
   if (a.pongMs !== undefined && a.pongMs !== a.welcomeMs) marks.push({ at: a.pongMs, name: 'pong', state: 'ok', detail: 'a ping was answered' })
   if (!a.endedHere) marks.push({ at: a.endMs, name: a.timedOut ? 'given up' : 'closed', state: 'failed', detail: a.timedOut ? 'no answer in time' : `code ${String(a.closeCode ?? 'none')}` })
   return marks
+}
+
+/** An attempt as the server alone saw it. */
+export function recordTimeline(record: Extract<ServerRecord, { state: 'seen' }>): Timeline {
+  const server = record.stages.map((s): Mark => ({
+    at: s.sinceAcceptMs, name: s.stage, state: s.outcome === 'ok' ? 'ok' : 'failed', detail: s.errorDetail ?? s.closeReason ?? '',
+  }))
+  return { browser: [], server, errorMs: 0, end: Math.max(1, ...server.map((m) => m.at)) }
 }
 
 // Placed by the stage that both sides know (101), else by when the attempt began.

@@ -89,8 +89,8 @@ document.body.append(el('main', {},
   el('footer', {}, el('p', { class: 'pd-quiet' }, 'Nothing leaves this page but the requests to the server above. From a terminal, more can be seen: ', el('code', {}, 'partyline doctor ws://host:port/ws/chat/')))))
 
 mountPanel(panel, {
-  env: browserDiagEnv, setup, pause: () => undefined, resume: () => undefined,
+  env: browserDiagEnv, setup, autoStart: false, pause: () => undefined, resume: () => undefined,
   loadLast: () => last, saveLast: (text) => { last = text },
   help: (code) => served ? `/help/${code}` : `http://localhost:8000/help/${code}`,
-  heartbeatS: 25,
+  heartbeatS: () => 25, room: () => undefined, own: () => [], token: () => null,
 })

@@ -51,7 +51,7 @@ function answer(env: DiagEnv, url: string, response: DiagResponse, text: string,
 }
 
 /** Reads at most limits.bodyBytes; a body that never ends is cut. */
-export async function readBounded(response: DiagResponse, signal: AbortSignal): Promise<string> {
+export async function readBounded(response: DiagResponse, signal: AbortSignal, most: number = limits.bodyBytes): Promise<string> {
   const reader = response.body?.getReader()
   if (!reader) return ''
   const parts: Uint8Array[] = []
@@ -59,7 +59,7 @@ export async function readBounded(response: DiagResponse, signal: AbortSignal): 
   const stop = () => { void reader.cancel().catch(() => undefined) }
   signal.addEventListener('abort', stop, { once: true })
   try {
-    while (size < limits.bodyBytes) {
+    while (size < most) {
       const { done, value } = await reader.read()
       if (done) break
       parts.push(value)
@@ -76,7 +76,7 @@ export async function readBounded(response: DiagResponse, signal: AbortSignal): 
     all.set(part, at)
     at += part.length
   }
-  return new TextDecoder().decode(all.subarray(0, limits.bodyBytes))
+  return new TextDecoder().decode(all.subarray(0, most))
 }
 
 // Asked anew each time: the compiler takes an earlier answer for the last one.

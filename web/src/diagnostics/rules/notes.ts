@@ -210,10 +210,10 @@ export const longRows: readonly Row[] = [
   },
   {
     code: 'lifetime_cut', when: 'a busy connection was cut too',
-    judge: (e) => e.long.ladder?.controlHeld === 'no' && e.long.ladder.rungs.some((r) => r.outcome === 'cut')
+    judge: (e) => e.long.lifetime?.cut === true || e.long.ladder?.controlHeld === 'no' && e.long.ladder.rungs.some((r) => r.outcome === 'cut')
       ? {
           severity: 'warning', confidence: 'likely', title: 'Something on the way ends every connection after a time, quiet or not.',
-          evidence: ['The busy connection beside the quiet ones was cut too.'],
+          evidence: [e.long.lifetime?.cut === true ? `A busy connection ended after ${String(e.long.lifetime.livedS)} s.` : 'The busy connection beside the quiet ones was cut too.'],
           advice: { text: 'Proxies and load balancers have a limit for the whole life of a connection (HAProxy: timeout tunnel; cloud balancers: backend time-out). Raise it; the chat resumes without loss meanwhile.', fix: 'timeout' },
         }
       : undefined,

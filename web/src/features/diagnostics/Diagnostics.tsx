@@ -4,10 +4,12 @@ import { browserDiagEnv } from '../../diagnostics/env'
 import { targetOf } from '../../diagnostics/target'
 import { mountPanel, type PanelHost } from '../../diagnostics/view/panel'
 import '../../diagnostics/view/view.css'
-import { earlierOf } from './earlier'
+import { texts } from '../../shared/texts'
+import { earlierOf, ownAttempts } from './earlier'
 
 const lastKey = 'partyline.diagnosis'
-const heartbeatS = 25 // default of gateway.heartbeat
+const adminKey = 'partyline.admin'
+const usualHeartbeat = 25 // seconds, until the server told its own
 
 /** The diagnosis of this page's own connection. Loaded when it is opened. */
 export default function Diagnostics({ client }: { client: Client }) {
@@ -20,13 +22,14 @@ function hostOf(client: Client): PanelHost {
   let paused = false
   return {
     env: browserDiagEnv,
+    // Who opens it has asked for it, and the address is the page's own.
+    autoStart: true,
     setup: () => {
-      const { urls, clientKey, token } = client.o
-      const bearer = token?.() ?? null
+      const { urls } = client.o
       const { user, log } = client.snapshot()
       return {
         target: targetOf(new URL(urls[0] ?? '/ws/chat/', window.location.href).href.replace(/^http/, 'ws'), window.location.origin, window.origin),
-        user, protocols: ['partyline.v1', `client.${clientKey}`, ...(bearer === null ? [] : [`bearer.${bearer}`])],
+        user, protocols: protocolsOf(client),
         kind: 'chat', earlier: earlierOf(log),
       }
     },
@@ -39,8 +42,19 @@ function hostOf(client: Client): PanelHost {
     loadLast: () => stored((s) => s.getItem(lastKey)),
     saveLast: (text) => { stored((s) => { s.setItem(lastKey, text); return null }) },
     help: (code) => `/help/${code}`,
-    heartbeatS,
+    heartbeatS: () => client.snapshot().server?.heartbeat ?? usualHeartbeat,
+    room: () => {
+      const { user, room } = client.snapshot()
+      return { user, protocols: protocolsOf(client), room }
+    },
+    own: () => ownAttempts(client.snapshot().log, (why) => texts.why[why]),
+    token: () => stored((s) => s.getItem(adminKey)),
   }
+}
+
+function protocolsOf({ o: { clientKey, token } }: Client): string[] {
+  const bearer = token?.() ?? null
+  return ['partyline.v1', `client.${clientKey}`, ...(bearer === null ? [] : [`bearer.${bearer}`])]
 }
 
 // Storage may be forbidden.
