@@ -38,6 +38,10 @@ type Config struct {
 	// OpenMetrics serves /metrics without a token: the listener is reachable
 	// from this machine alone, or meant for operations.
 	OpenMetrics bool
+	// ClientReports says whether the page may send reports of failed attempts:
+	// "ask" (the person), "on", "off"; empty: off. It is told in the status; the
+	// reports themselves go to Deps.Reports.
+	ClientReports string
 	// NoOperations leaves out /metrics, /healthz and /readyz, because they are
 	// served elsewhere by NewOperations.
 	NoOperations bool

@@ -61,6 +61,14 @@ type reportAnswer struct {
 	Verified bool   `json:"verified"`
 }
 
+// clientReports is what the status says of reports.
+func (a *api) clientReports() string {
+	if a.deps.Reports == nil || a.cfg.ClientReports == "" {
+		return "off"
+	}
+	return a.cfg.ClientReports
+}
+
 // postReport answers POST /api/v1/diagnostics/reports.
 func (a *api) postReport(w http.ResponseWriter, r *http.Request) error {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))

@@ -6,7 +6,7 @@ import { button, el } from './dom'
 
 export const confidenceWords = { proved: 'proved', likely: 'likely', unknown: 'cause not certain' } as const
 /** Shape and word: colour is not all that tells. */
-export const severityWords = { critical: '✕ critical', warning: '! warning', info: 'i worth knowing' } as const
+export const severityWords = { critical: '✕ critical', warning: '! warning', info: '○ worth knowing' } as const
 
 export interface FindingHost {
   detailed: boolean
@@ -14,10 +14,10 @@ export interface FindingHost {
   copy: (text: string) => void
 }
 
-/** What was found, how sure it is, and what to do. */
-export function drawFinding(f: Finding, e: Evidence, host: FindingHost): HTMLElement {
+/** What was found, how sure it is, and what to do; without a title where the verdict says it already. */
+export function drawFinding(f: Finding, e: Evidence, host: FindingHost, title = true): HTMLElement {
   return el('article', { class: 'pd-finding', 'data-severity': f.severity },
-    el('h4', {}, f.title),
+    title && el('h4', {}, f.title),
     el('p', { class: 'pd-quiet' }, el('span', { class: 'pd-severity' }, severityWords[f.severity]), `, ${confidenceWords[f.confidence]} · `, el('a', { href: host.help(f.code), target: '_blank', rel: 'noreferrer' }, f.code)),
     el('p', {}, f.advice.text),
     f.advice.command !== undefined && copyable(f.advice.command, host, 'Copy command'),

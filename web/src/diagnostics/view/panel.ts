@@ -146,7 +146,7 @@ class Panel {
 
   private exports(result: Run): HTMLElement[] {
     const text = () => JSON.stringify(report(result), null, 2)
-    return [button('Copy report', () => { void this.copy(text()) }), button('Download report', () => { download(text(), result.trace) })]
+    return [button('Copy report', () => { void this.copy(text()) }), button('Download', () => { download(text(), result.trace) })]
   }
 
   private long(result: Run): HTMLElement[] {

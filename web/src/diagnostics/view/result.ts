@@ -24,7 +24,7 @@ export function drawResult(run: Run, differences: Difference[] | null, host: Res
   const connection = findings.filter((f) => f.kind === 'connection')
   return [
     drawVerdict(run),
-    section('What to do', toDo(connection, e, host)),
+    section('What to do', toDo(connection, run.verdict.sentence, e, host)),
     ...differences === null ? [] : [section('Compared with the last run', [differences.length === 0 ? el('p', {}, 'Nothing changed.') : table(['what', 'before', 'now'], differences.map((d) => [d.what, d.before, d.now]), 'Differences')])],
     section('Network trace', [drawSteps(steps(e), host.detailed), drawTimeline(timeline(e), host.width)]),
     section('Security', security(findings.filter((f) => f.kind === 'posture'), e, host)),
@@ -48,11 +48,11 @@ function drawVerdict({ verdict: v, findings }: Run): HTMLElement {
       el('p', { class: 'pd-quiet' }, v.severity === 'ok' ? 'proved' : `${v.severity}, ${confidenceWords[v.confidence]}`)))
 }
 
-function toDo(connection: Finding[], e: Evidence, host: ResultHost): Node[] {
+function toDo(connection: Finding[], sentence: string, e: Evidence, host: ResultHost): Node[] {
   const shown = connection.filter((f, i) => host.detailed || i === 0 && f.severity !== 'info' || f.severity === 'critical')
   const notes = connection.length - shown.length
   return [
-    ...shown.length === 0 ? [el('p', {}, 'Nothing: no problem of the connection was found.')] : shown.map((f) => drawFinding(f, e, host)),
+    ...shown.length === 0 ? [el('p', {}, 'Nothing: no problem of the connection was found.')] : shown.map((f) => drawFinding(f, e, host, f.title !== sentence)),
     ...notes > 0 ? [el('p', { class: 'pd-quiet' }, `${String(notes)} more ${notes === 1 ? 'note' : 'notes'} in the detailed view.`)] : [],
   ]
 }

@@ -3,7 +3,7 @@ import type { Mark, Timeline } from '../steps'
 import { svg } from './dom'
 
 const left = 64, right = 14, row = 14, letter = 6.4
-const rows = 4 // of labels that do not fit beside each other
+const rows = 3 // of labels that do not fit beside each other
 const browserY = 14 + rows * row, serverY = browserY + 48, height = serverY + rows * row + 22
 
 /**
@@ -36,20 +36,37 @@ function drawGap(picture: SVGElement, gap: NonNullable<Timeline['gap']>, x: (at:
     svg('text', { x: String(Math.max(left, Math.min(from + 6, width - right - gap.words.length * letter))), y: String(middle + 4), class: 'pd-gap-text' }, gap.words))
 }
 
+interface Label { at: number; text: string }
+
+// Marks at nearly one place share a label.
+function labels(lane: Mark[], x: (at: number) => number): Label[] {
+  const groups: Mark[][] = []
+  for (const m of lane) {
+    const group = groups.at(-1), last = group?.at(-1)
+    if (group && last && last.state === m.state && x(m.at) - x(last.at) < 10) group.push(m)
+    else groups.push([m])
+  }
+  return groups.map((group) => {
+    const [first, last] = [group[0], group.at(-1)]
+    return { at: x(first?.at ?? 0), text: group.length > 1 ? `${first?.name ?? ''} … ${last?.name ?? ''}` : first?.name ?? '' }
+  })
+}
+
 // Labels that would overlap go to further rows, away from the other lane.
 function marks(picture: SVGElement, lane: Mark[], y: number, x: (at: number) => number, width: number, away: 1 | -1): void {
   const free: number[] = Array.from({ length: rows }, () => 0)
-  for (const m of lane) {
-    const at = x(m.at)
-    const room = m.name.length * letter
+  for (const { at, text } of labels(lane, x)) {
+    const room = text.length * letter
     const start = Math.min(at, width - right - room)
     const level = free.findIndex((end) => start >= end)
-    if (level >= 0) {
-      const labelY = y + away * (10 + level * row) + (away > 0 ? 8 : 0)
-      free[level] = start + room + 8
-      if (level > 0) picture.append(svg('line', { x1: String(at), x2: String(at), y1: String(y), y2: String(labelY - (away > 0 ? 9 : -2)), class: 'pd-leader' }))
-      picture.append(svg('text', { x: String(start), y: String(labelY), class: 'pd-mark-text' }, m.name))
-    }
+    if (level < 0) continue
+    const labelY = y + away * (10 + level * row) + (away > 0 ? 8 : 0)
+    free[level] = start + room + 8
+    if (level > 0) picture.append(svg('line', { x1: String(at), x2: String(at), y1: String(y), y2: String(labelY - (away > 0 ? 9 : -2)), class: 'pd-leader' }))
+    picture.append(svg('text', { x: String(start), y: String(labelY), class: 'pd-mark-text' }, text))
+  }
+  for (const m of lane) {
+    const at = x(m.at)
     const title = svg('title', {}, `${m.name}: ${ms(m.at)}${m.detail === '' ? '' : `, ${m.detail}`}`)
     // Shape and not colour alone tells what failed.
     picture.append(m.state === 'failed'
