@@ -77,12 +77,12 @@ test-web: web/node_modules/.package-lock.json ## TypeScript types and unit tests
 
 .PHONY: e2e
 e2e: build ## two users in a real browser against the real binary
-	@.ci/system-packages chromium
+	@.ci/system-packages chromium openssl
 	@cd web && npm run --silent e2e
 
 .PHONY: faultlab
 faultlab: build ## every fault of the lab, in a real browser and the terminal; rewrites docs/diagnosis.md
-	@.ci/system-packages chromium
+	@PATH="$$PATH:/usr/sbin" .ci/system-packages chromium openssl nginx haproxy
 	@cd web && FAULTLAB=1 npx vitest run --config e2e/vitest.config.ts e2e/faults.e2e.ts
 
 .PHONY: soak

@@ -89,6 +89,7 @@ const cases: Case[] = [
   ['the dry run refuses', healthy({ dryRun: { decision: 'refuse', status: 403, code: 'origin_refused', rule: 'none' } }), 'origin_refused', 'proved'],
   ['300 ms', healthy({ echo: { attempt: socket(), samples: [301, 302, 900], sizes: [], throughput: 0, record: none } }), 'slow_network', 'proved'],
   ['large frames', healthy({ echo: { attempt: socket(), samples: [1], sizes: [{ bytes: 125, binary: false, returned: 'yes' }, { bytes: 65_536, binary: false, returned: 'no' }], throughput: 0, record: none } }), 'large_frames_lost', 'proved'],
+  ['message too big', healthy({ echo: { attempt: socket({ closeCode: 1009 }), samples: [1], sizes: [{ bytes: 125, binary: false, returned: 'yes' }, { bytes: 65_536, binary: false, returned: 'no' }], throughput: 0, record: none } }), 'message_too_big', 'likely'],
   ['idle cut', ladder('yes', 75), 'idle_cut', 'proved'],
   ['lifetime cut', ladder('no', 25), 'lifetime_cut', 'likely'],
   ['buffering', healthy({ long: { stream: { chunks: 5, spreadMs: 3, expectedMs: 800 } } }), 'proxy_buffering', 'proved'],

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -105,6 +106,7 @@ type evidence struct {
 	rtts     []time.Duration
 	lost     int // size of the smallest message that did not come back
 	back     int // size of the largest that did
+	lostErr  error
 	idle     time.Duration
 	idleErr  error
 	idleDone bool
@@ -156,8 +158,10 @@ func usable(e *evidence) (netip.Addr, bool) {
 }
 
 func (e *evidence) gather(ctx context.Context, ip netip.Addr, trace string, o Options) {
-	e.askStatus(ctx)
-	e.route = get(ctx, plain(e.t.ws), e.t.host)
+	var both sync.WaitGroup
+	both.Go(func() { e.askStatus(ctx) })
+	both.Go(func() { e.route = get(ctx, plain(e.t.ws), e.t.host) })
+	both.Wait()
 	e.openChat(ctx, ip, trace, o)
 	if e.chat.opened() {
 		e.useChat()
@@ -271,7 +275,7 @@ func (e *evidence) measure(ctx context.Context, ip netip.Addr, o Options) {
 	until := time.Now().Add(3 * time.Second)
 	for i := 0; i < 11 && time.Now().Before(until); i++ {
 		begin := time.Now()
-		if !e.returns(16, stepTime) {
+		if e.returns(16, stepTime) != nil {
 			return
 		}
 		if i > 0 { // the first one pays for what is warmed up
@@ -279,20 +283,27 @@ func (e *evidence) measure(ctx context.Context, ip netip.Addr, o Options) {
 		}
 	}
 	for _, size := range []int{125, 126, 1400, 9000, 65535, 65536, 131072} {
-		if !e.returns(size, 2*time.Second+10*e.median()) {
-			e.lost = size
+		if err := e.returns(size, 2*time.Second+10*e.median()); err != nil {
+			e.lost, e.lostErr = size, err
 			return
 		}
 		e.back = size
 	}
 }
 
-func (e *evidence) returns(size int, patience time.Duration) bool {
-	if e.echo.send(ws.OpText, []byte(strings.Repeat("x", size))) != nil {
-		return false
+// returns sends a text and waits for it to come back.
+func (e *evidence) returns(size int, patience time.Duration) error {
+	sent := e.echo.send(ws.OpText, []byte(strings.Repeat("x", size)))
+	payload, err := e.echo.next(patience) // also when sending failed: a Close frame may wait
+	switch {
+	case err != nil:
+		return err
+	case sent != nil:
+		return sent
+	case len(payload) != size:
+		return errors.New("something else came back")
 	}
-	payload, err := e.echo.next(patience)
-	return err == nil && len(payload) == size
+	return nil
 }
 
 func (e *evidence) median() time.Duration {

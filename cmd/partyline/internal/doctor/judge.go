@@ -179,6 +179,9 @@ func judgeRefusal(e *evidence, u *upgrade) *Finding {
 		}
 		return say("upgrade_stripped", "A proxy on the way removes the Upgrade header.", "nginx: proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\".")
 	case "origin_refused":
+		if strings.Contains(string(u.request), "\r\nOrigin: null\r\n") {
+			return say("origin_null_refused", "The server refuses pages without an origin (Origin: null).", "A page from a file or a sandboxed frame sends it: serve the page over HTTP.")
+		}
 		return say("origin_refused", "The server does not allow pages of this origin.", "Add it to origins in the configuration.")
 	case "unauthenticated":
 		return judgeToken(u, line)

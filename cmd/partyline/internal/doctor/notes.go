@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -80,7 +81,13 @@ func judgeQuality(e *evidence, o Options) []Finding {
 	if m := e.median(); m > slow {
 		found = append(found, Finding{"slow_network", Warning, Proved, "A round trip takes " + m.Round(time.Millisecond).String() + ".", []string{fmt.Sprintf("median of %d", len(e.rtts))}, "Distance, a busy link or lost packets."})
 	}
-	if e.lost > 0 {
+	var closed *closedError
+	if errors.As(e.lostErr, &closed) && closed.code == 1009 {
+		found = append(found, Finding{
+			"message_too_big", Warning, Proved, fmt.Sprintf("A message of %d bytes is bigger than the server takes.", e.lost),
+			[]string{closed.Error()}, "Send less in one message, or raise gateway.max-frame-bytes.",
+		})
+	} else if e.lost > 0 {
 		found = append(found, Finding{
 			"large_frames_lost", Warning, Proved, fmt.Sprintf("Messages of %d bytes and more are lost on the way.", e.lost),
 			[]string{fmt.Sprintf("%d bytes came back, %d did not", e.back, e.lost)}, "A filter limits the size of frames: raise its limit, or use wss://.",

@@ -1,10 +1,14 @@
-import type { Earlier, Evidence } from '../evidence'
+import type { Earlier, EchoFacts, Evidence } from '../evidence'
 import {
   closedByServer, cutAt, done, failed, foreign, median, ms, opened, ours, refusal, works,
 } from '../facts'
 import { closeWord, doctor } from './closed'
 import { badHost, originRefused, refusalEvidence } from './refused'
 import type { Row } from './rule'
+
+// The limit was told, so nothing was lost without a word.
+const tooBig = (echo: EchoFacts): boolean =>
+  done(echo.attempt) && echo.attempt.closeCode === 1009 && echo.sizes.some((s) => s.returned === 'no')
 
 export const slowMs = 200
 const skewMs = 120_000
@@ -126,9 +130,21 @@ export const qualityNotes: readonly Row[] = [
     },
   },
   {
+    code: 'message_too_big', when: 'a large message was answered with close code 1009',
+    judge: (e) => {
+      if (e.echo === 'skipped' || !tooBig(e.echo)) return undefined
+      const bad = e.echo.sizes.filter((s) => s.returned === 'no')
+      return {
+        severity: 'warning', confidence: 'likely', title: `A message of ${String(Math.min(...bad.map((s) => s.bytes)))} bytes is bigger than the server takes.`,
+        evidence: ['The connection was closed with 1009 (message too big) right after it was sent.'],
+        advice: { text: 'Send less in one message, or raise gateway.max-frame-bytes. If that is large enough, a proxy on the way has a limit of its own.' },
+      }
+    },
+  },
+  {
     code: 'large_frames_lost', when: 'small messages come back, large ones do not',
     judge: (e) => {
-      if (e.echo === 'skipped') return undefined
+      if (e.echo === 'skipped' || tooBig(e.echo)) return undefined
       const good = e.echo.sizes.filter((s) => s.returned === 'yes'), bad = e.echo.sizes.filter((s) => s.returned === 'no')
       const least = Math.min(...bad.map((s) => s.bytes))
       if (bad.length === 0 || good.length === 0) return undefined
