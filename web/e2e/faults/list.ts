@@ -1,3 +1,4 @@
+import { haproxy, nginx } from './programs'
 import { answer, type End, type Fault } from './proxy'
 
 export interface Case {
@@ -14,7 +15,27 @@ export interface Case {
   through?: 'both' | 'ws' | 'http'
   /** Nothing listens at the address. */
   closed?: boolean
+  /** What the terminal sends as Origin. */
   origin?: string
+  /** Flags of a server of its own, and what has been done to it before. */
+  server?: { flags: string[]; busy?: 'held' | 'hammered' | 'draining' }
+  /** The certificate of the way through the proxy. */
+  tls?: 'good' | 'expired' | 'untrusted' | 'wrong_name'
+  /** The page comes over https from a healthy server. */
+  securePage?: boolean
+  /** A real proxy stands there instead of ours; UPSTREAM is the address of the server. */
+  program?: 'nginx' | 'haproxy'
+  /** Its configuration, where PORT is to be listened to. */
+  config?: string
+  /** Names the host otherwise than by its address; the terminal does so too unless told. */
+  host?: string
+  doctorHost?: string
+  /** Connections to the address are never accepted. */
+  blackhole?: boolean
+  /** Path of the WebSocket. */
+  path?: string
+  /** Length of the quiet test in the terminal. */
+  idle?: string
 }
 
 const toWebSocket = (head: string) => / \/ws\//.test(head.split('\r\n', 1)[0] ?? '')
@@ -24,6 +45,10 @@ const onRoute = (instead: ReturnType<NonNullable<Fault['request']>>): Fault => (
 const reset: End = { end: 'reset' }, hang: End = { end: 'hang' }
 const onUpgrade = (instead: End): Fault => ({ request: (head) => isUpgrade(head) ? instead : head })
 const is101 = (head: string) => / 101 /.test(head.split('\r\n', 1)[0] ?? '')
+
+// The same length: the head has said it already.
+const yesterday = (text: string) => text.replace(/("time":\s*")([^"]+)"/, (whole, name: string, time: string) =>
+  `${name}${new Date(Date.parse(time) - 86_400_000).toISOString().slice(0, 19)}Z"`.padEnd(whole.length))
 
 /** One fault each; the first ones are healthy and must give nothing. */
 export const cases: Case[] = [
@@ -53,6 +78,31 @@ export const cases: Case[] = [
   { name: 'CSP without the address', fault: { response: (h) => h.replace(/connect-src [^;]*;/i, 'connect-src \'self\';') }, page: 'csp_blocked', doctor: 'healthy', through: 'http' },
   { name: 'origin refused', fault: null, from: 'localhost', page: 'origin_refused', doctor: 'origin_refused', origin: 'https://elsewhere.test' },
   { name: 'wrong host name', fault: { request: (h) => isUpgrade(h) ? h.replace(/^host: .*$/im, 'Host: other.test') : h }, page: 'host_refused', doctor: 'host_refused' },
+  { name: 'healthy, over TLS', fault: {}, tls: 'good', securePage: true, page: 'healthy', doctor: 'healthy' },
+  { name: 'healthy, through nginx', fault: {}, program: 'nginx', config: nginx.good, page: 'healthy', doctor: 'healthy' },
+  { name: 'healthy, through HAProxy', fault: {}, program: 'haproxy', config: haproxy.good, page: 'healthy', doctor: 'healthy' },
+  { name: 'nginx as it comes', fault: {}, program: 'nginx', config: nginx.plain, page: 'http10_proxy', doctor: 'http10_proxy' },
+  { name: 'nginx with HTTP/1.1 alone', fault: {}, program: 'nginx', config: nginx.noUpgrade, page: 'upgrade_stripped', doctor: 'upgrade_stripped' },
+  { name: 'nginx cuts quiet connections after 5 s', fault: {}, program: 'nginx', config: nginx.cutting, page: 'healthy', doctor: 'idle_cut', idle: '9s' },
+  { name: 'HAProxy cuts quiet connections after 5 s', fault: {}, program: 'haproxy', config: haproxy.cutting, page: 'healthy', doctor: 'idle_cut', idle: '9s' },
+  { name: 'nginx whose upstream is down', fault: {}, program: 'nginx', config: nginx.down, page: 'bad_gateway', doctor: 'bad_gateway' },
+  { name: 'HAProxy whose upstream is down', fault: {}, program: 'haproxy', config: haproxy.down, page: 'bad_gateway', doctor: 'bad_gateway' },
+  { name: 'certificate not trusted', fault: {}, tls: 'untrusted', from: 'server', page: 'server_unreachable', doctor: 'tls_untrusted' },
+  { name: 'certificate expired', fault: {}, tls: 'expired', from: 'server', page: 'server_unreachable', doctor: 'tls_expired' },
+  { name: 'certificate for another name', fault: {}, tls: 'wrong_name', from: 'server', page: 'server_unreachable', doctor: 'tls_wrong_name' },
+  { name: 'ws: from an https page', fault: {}, securePage: true, from: 'server', host: 'lab.test', doctorHost: '127.0.0.1', page: 'mixed_content', doctor: 'healthy' },
+  { name: 'name that does not resolve', fault: {}, from: 'server', host: 'nowhere.invalid', page: 'server_unreachable', doctor: 'dns_failed' },
+  { name: 'wrong path on the server', fault: {}, path: '/ws/nothing/', page: 'wrong_path', doctor: 'wrong_path' },
+  { name: 'origin null refused', fault: { response: (h) => h.replace(/^content-security-policy: /im, '$&sandbox allow-scripts allow-forms; ') }, origin: 'null', page: 'origin_null_refused', doctor: 'origin_null_refused' },
+  { name: 'address over its rate', fault: {}, from: 'server', server: { flags: ['--gateway-connects-per-second-per-ip', '1'], busy: 'hammered' }, page: 'rate_limited', doctor: 'rate_limited' },
+  { name: 'server full', fault: {}, from: 'server', server: { flags: ['--gateway-max-connections', '1'], busy: 'held' }, page: 'server_full', doctor: 'server_full' },
+  { name: 'server draining', fault: {}, from: 'server', server: { flags: ['--gateway-drain', '60s'], busy: 'draining' }, page: 'server_draining', doctor: 'server_draining' },
+  { name: 'closed with 1011 right after opening', fault: { fromServer: () => ({ last: Buffer.from([0x88, 2, 1011 >> 8, 1011 & 255]) }) }, page: 'server_error', doctor: 'server_error' },
+  { name: 'closed with 4008, slow consumer', fault: { fromServer: () => ({ last: Buffer.from([0x88, 2, 4008 >> 8, 4008 & 255]) }) }, page: 'slow_consumer', doctor: 'slow_consumer' },
+  { name: 'half-open: what the client sends vanishes', fault: { fromClient: () => 'drop' }, page: 'silent_after_open', doctor: 'silent_after_open' },
+  { name: 'message too big for the server', fault: {}, server: { flags: ['--gateway-max-frame-bytes', '8192'] }, page: 'message_too_big', doctor: 'message_too_big' },
+  { name: 'packets dropped before the handshake', fault: {}, blackhole: true, from: 'server', page: 'no_answer', doctor: 'tcp_timeout' },
+  { name: 'clock off by a day', fault: { body: (t) => yesterday(t) }, page: 'clock_skew', doctor: 'clock_skew' },
 ]
 
 /** Those that every test run repeats. */

@@ -1,8 +1,12 @@
 import { createServer, connect, type Server, type Socket } from 'node:net'
+import { createServer as createTLSServer } from 'node:tls'
 import { once } from 'node:events'
 
 /** The end of a connection: by a reset, or never. */
 export interface End { end: 'reset' | 'hang' }
+
+/** What happens to some bytes: they pass, cut the connection, vanish, or are replaced by the last ones. */
+export type Verdict = 'pass' | 'reset' | 'drop' | { last: Buffer }
 
 /** What a proxy does to one connection of a client. */
 export interface Fault {
@@ -11,12 +15,17 @@ export interface Fault {
   /** Changes the head of an answer (its first bytes), or ends the connection. */
   response?: (head: string) => string | End
   /** Called with what the client sends after the head of an upgrade. */
-  fromClient?: (data: Buffer) => 'pass' | 'reset' | 'drop'
+  fromClient?: (data: Buffer) => Verdict
   /** Called with what the server sends after its 101. */
-  fromServer?: (data: Buffer) => 'pass' | 'reset' | 'drop'
+  fromServer?: (data: Buffer) => Verdict
+  /** Changes what follows the head of an ordinary answer. */
+  body?: (text: string) => string
   /** Milliseconds each way. */
   delay?: number
 }
+
+/** A certificate for the side of the client, as PEM. */
+export interface Identity { cert: string; key: string }
 
 /** A small proxy that injects a fault, on a free port of this machine. */
 export class Proxy {
@@ -27,10 +36,10 @@ export class Proxy {
     this.server = server
   }
 
-  static async start(upstream: string, fault: Fault): Promise<Proxy> {
-    const server = createServer()
+  static async start(upstream: string, fault: Fault, tls?: Identity): Promise<Proxy> {
+    const server = tls ? createTLSServer(tls) : createServer()
     const proxy = new Proxy(server)
-    server.on('connection', (client) => { proxy.serve(client, upstream, fault) })
+    server.on(tls ? 'secureConnection' : 'connection', (client: Socket) => { proxy.serve(client, upstream, fault) })
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
     return proxy
@@ -86,15 +95,16 @@ export class Proxy {
     const server = connect(Number(port), host)
     this.keep(server)
     let head: Buffer | null = Buffer.alloc(0)
+    const changed = (data: Buffer) => upgrade || !fault.body ? data : Buffer.from(fault.body(data.toString('latin1')), 'latin1')
     server.on('data', (data: Buffer) => {
       if (!head) {
-        pass(data, client, upgrade ? fault.fromServer : undefined, client, fault.delay)
+        pass(changed(data), client, upgrade ? fault.fromServer : undefined, client, fault.delay)
         return
       }
       head = Buffer.concat([head, data])
       const end = head.indexOf('\r\n\r\n')
       if (end < 0) return
-      const text = head.subarray(0, end + 4).toString('latin1'), rest = head.subarray(end + 4)
+      const text = head.subarray(0, end + 4).toString('latin1'), rest = changed(head.subarray(end + 4))
       head = null
       const result = fault.response?.(text) ?? text
       if (typeof result !== 'string') {
@@ -110,10 +120,14 @@ export class Proxy {
   }
 }
 
-function pass(data: Buffer, to: Socket, decide: Fault['fromClient'], client: Socket, delay: number | undefined): void {
+function pass(data: Buffer, to: Socket, decide: ((data: Buffer) => Verdict) | undefined, client: Socket, delay: number | undefined): void {
   const what = decide?.(data) ?? 'pass'
   if (what === 'reset') client.resetAndDestroy()
   else if (what === 'pass') later(delay, to, data)
+  else if (what !== 'drop') {
+    later(delay, to, what.last)
+    later(delay, to, null)
+  }
 }
 
 function later(delay: number | undefined, to: Socket, data: Buffer | string | null): void {
