@@ -187,7 +187,11 @@ function serverMarks(e: Evidence): { marks: Mark[]; errorMs: number } {
   const openMs = done(e.attempt) ? e.attempt.openMs : undefined
   const middle = e.echo === 'skipped' ? undefined : median(e.echo.samples)
   const half = middle === undefined ? 0 : middle / 2
-  const shift = up && openMs !== undefined ? Math.max(openMs - half - up.sinceAcceptMs, 0) : half
+  // A busy page hears of the opening late, and of the pong too: both bound it.
+  const first = e.record.stages.find((s) => s.stage === 'first_frame')
+  const pongMs = done(e.attempt) ? e.attempt.pongMs : undefined
+  const latest = Math.min(openMs === undefined || !up ? Infinity : openMs - half - up.sinceAcceptMs, pongMs === undefined || !first ? Infinity : pongMs - half - first.sinceAcceptMs)
+  const shift = Number.isFinite(latest) ? Math.max(latest, 0) : half
   return {
     marks: e.record.stages.map((s) => ({
       at: shift + s.sinceAcceptMs, name: s.stage,

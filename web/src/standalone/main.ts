@@ -1,6 +1,8 @@
 import { browserDiagEnv } from '../diagnostics/env'
 import { checkForm, type TargetForm } from '../diagnostics/target'
+import { fixes } from '../diagnostics/fixes'
 import { el } from '../diagnostics/view/dom'
+import { fixTabs } from '../diagnostics/view/finding'
 import { mountPanel } from '../diagnostics/view/panel'
 import '../diagnostics/view/view.css'
 import './standalone.css'
@@ -74,18 +76,30 @@ function choose(name: string): void {
   }
 }
 
+// What a proxy in front has to do, whether or not something failed.
+function recommendations(): HTMLElement {
+  const said = el('p', { class: 'pd-quiet', role: 'status', 'aria-label': 'Copying' })
+  const copy = (text: string) => {
+    navigator.clipboard.writeText(text).then(() => { said.textContent = 'Copied.' }, () => { said.textContent = 'This page may not copy: select the text.' })
+  }
+  const part = (title: string, name: string) => [el('h3', {}, title), fixTabs(fixes[name] ?? {}, 'nginx', { copy })]
+  return el('details', { class: 'pd proxies' }, el('summary', {}, 'Settings for nginx, Caddy, HAProxy, Apache and cloud balancers'),
+    ...part('Pass WebSocket on', 'upgrade'), ...part('Keep quiet connections', 'timeout'), ...part('Send all three routes to Partyline', 'route'), ...part('Encrypt', 'tls'), said)
+}
+
 const panel = el('div')
 let last: string | null = null
 
 document.body.append(el('main', {},
   el('h1', {}, 'WebSocket diagnostics'),
   el('p', {}, served ? 'Says why a WebSocket connection to a Partyline server fails. This page works when the chat does not.' : 'Opened from a file, so the transport is tested on the echo address, and the server is asked whether it would accept the origin below.'),
+  el('h2', {}, 'Server'),
   el('form', { submit: (event) => { event.preventDefault() }, 'aria-label': 'Server' },
     el('label', { for: 'preset' }, 'Preset', el('select', { id: 'preset', change: (event) => { choose((event.target as HTMLSelectElement).value) } },
       el('option', { value: '' }, 'as entered'), ...Object.keys(presets).map((name) => el('option', { value: name }, name)))),
     ...(Object.keys(labels) as (keyof TargetForm)[]).map(field),
     el('label', { for: 'token' }, 'Token (only if the server wants one)', token)),
-  problem, panel,
+  problem, el('h2', {}, 'Diagnosis'), panel, recommendations(),
   el('footer', {}, el('p', { class: 'pd-quiet' }, 'Nothing leaves this page but the requests to the server above. From a terminal, more can be seen: ', el('code', {}, 'partyline doctor ws://host:port/ws/chat/')))))
 
 mountPanel(panel, {

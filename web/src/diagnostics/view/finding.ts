@@ -1,7 +1,7 @@
 import type { Evidence } from '../evidence'
 import { answered } from '../facts'
 import type { Finding } from '../finding'
-import { fixes, programOf, type Program } from '../fixes'
+import { fixes, programOf, type Fix, type Program } from '../fixes'
 import { button, el } from './dom'
 
 export const confidenceWords = { proved: 'proved', likely: 'likely', unknown: 'cause not certain' } as const
@@ -25,7 +25,7 @@ export function drawFinding(f: Finding, e: Evidence, host: FindingHost, title = 
     host.detailed && el('ul', {}, ...f.evidence.map((line) => el('li', {}, line))))
 }
 
-function copyable(text: string, host: FindingHost, label: string): HTMLElement {
+function copyable(text: string, host: Pick<FindingHost, 'copy'>, label: string): HTMLElement {
   return el('div', { class: 'pd-code' }, el('pre', { tabindex: '0', role: 'group', 'aria-label': 'Text to copy' }, text), button(label, () => { host.copy(text) }))
 }
 
@@ -34,8 +34,12 @@ function drawFix(name: string, e: Evidence, host: FindingHost): HTMLElement | un
   const fix = fixes[name]
   if (!fix) return undefined
   const from = answered(e.route) ? e.route : answered(e.status) ? e.status : undefined
+  return fixTabs(fix, programOf(from?.server ?? '', from?.via ?? ''), host)
+}
+
+/** Lines of configuration, a tab for each program. */
+export function fixTabs(fix: Fix, guess: Program, host: Pick<FindingHost, 'copy'>): HTMLElement {
   const programs = Object.keys(fix) as Program[]
-  const guess = programOf(from?.server ?? '', from?.via ?? '')
   const box = el('div', { class: 'pd-fix' })
   const show = (program: Program) => {
     box.replaceChildren(

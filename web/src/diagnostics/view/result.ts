@@ -1,5 +1,5 @@
 import type { Evidence } from '../evidence'
-import { median, ms } from '../facts'
+import { median, ms, seen } from '../facts'
 import type { Finding } from '../finding'
 import type { Difference } from '../report'
 import type { Run } from '../run'
@@ -38,14 +38,22 @@ export function section(title: string, children: Node[]): HTMLElement {
   return el('section', { class: 'pd-section' }, el('h3', {}, title), ...children)
 }
 
-function drawVerdict({ verdict: v, findings }: Run): HTMLElement {
-  const best = findings.find((f) => f.code === v.code)
+function drawVerdict({ verdict: v, findings, evidence }: Run): HTMLElement {
+  const proof = v.severity === 'ok' ? healthyProof(evidence) : findings.find((f) => f.code === v.code)?.evidence[0]
   const mark = v.severity === 'ok' ? '✓' : v.severity === 'critical' ? '✕' : v.severity === 'warning' ? '!' : 'i'
   return el('div', { class: 'pd-verdict', 'data-severity': v.severity, role: 'status', 'aria-label': 'Verdict', 'data-code': v.code, 'data-confidence': v.confidence },
     el('span', { class: 'pd-verdict-mark', 'aria-hidden': 'true' }, mark),
     el('div', {}, el('strong', {}, v.sentence),
-      best?.evidence[0] !== undefined && el('p', {}, best.evidence[0]),
+      proof !== undefined && el('p', {}, proof),
       el('p', { class: 'pd-quiet' }, v.severity === 'ok' ? 'proved' : `${v.severity}, ${confidenceWords[v.confidence]}`)))
+}
+
+function healthyProof(e: Evidence): string {
+  const middle = e.echo === 'skipped' ? undefined : median(e.echo.samples)
+  const words = ['It opened, and frames went both ways']
+  if (middle !== undefined) words.push(`a round trip takes ${ms(middle)}`)
+  if (seen(e.record)) words.push('the server recorded the same attempt')
+  return `${words.join('; ')}.`
 }
 
 function toDo(connection: Finding[], sentence: string, e: Evidence, host: ResultHost): Node[] {
