@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { launch } from './browser'
@@ -38,7 +39,8 @@ async function inPage(c: Case, ways: Ways): Promise<Outcome> {
   const context = await browser.newContext()
   try {
     const page = await context.newPage()
-    await page.goto(`${ways.page}/websocket-diagnostics.html`)
+    await page.goto(c.file ? pathToFileURL(join(import.meta.dirname, '../dist/websocket-diagnostics.html')).href : `${ways.page}/websocket-diagnostics.html`)
+    if (c.file && c.origin !== undefined) await page.getByLabel('Origin of the page that shall connect').fill(c.origin)
     await page.getByLabel('Scheme').selectOption(ways.secure ? 'wss' : 'ws')
     await page.getByLabel('Host', { exact: true }).fill(c.host ?? '127.0.0.1')
     await page.getByLabel('WebSocket port').fill(ways.ws)
@@ -82,12 +84,15 @@ type Later = (() => unknown)[]
 // A server in the state that the case asks for; its address.
 async function standing(c: Case, later: Later): Promise<string> {
   if (!c.server) return new URL(server.url).host
-  const own = await Server.create(c.server.flags)
+  const own = await Server.create([...c.server.flags, '--origins', new URL(server.url).origin])
   later.push(() => own.remove())
   const at = new URL(own.url).host
   if (c.server.busy === 'held' || c.server.busy === 'draining') {
-    const socket = await hold(at)
-    later.push(() => socket.destroy())
+    // Several to drain: they leave spread over the time, so that it does not end at once.
+    for (let i = 0; i < (c.server.busy === 'held' ? 1 : 8); i++) {
+      const socket = await hold(at)
+      later.push(() => socket.destroy())
+    }
   }
   if (c.server.busy === 'hammered') later.push(await hammer(at))
   if (c.server.busy === 'draining') own.terminate()

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 /** The end of a connection: by a reset, or never. */
 export interface End { end: 'reset' | 'hang' }
 
-/** What happens to some bytes: they pass, cut the connection, vanish, or are replaced by the last ones. */
+/** What happens to some bytes: they pass, cut the connection, vanish, or are answered with the last ones. */
 export type Verdict = 'pass' | 'reset' | 'drop' | { last: Buffer }
 
 /** What a proxy does to one connection of a client. */
@@ -125,8 +125,8 @@ function pass(data: Buffer, to: Socket, decide: ((data: Buffer) => Verdict) | un
   if (what === 'reset') client.resetAndDestroy()
   else if (what === 'pass') later(delay, to, data)
   else if (what !== 'drop') {
-    later(delay, to, what.last)
-    later(delay, to, null)
+    later(delay, client, what.last)
+    later(delay, client, null)
   }
 }
 
