@@ -12,7 +12,7 @@ import (
 )
 
 // errUnhealthy is the end of a diagnosis with a critical finding.
-var errUnhealthy = errors.New("the connection does not work") //nolint:gochecknoglobals // a constant error
+var errUnhealthy = errors.New("the connection does not work")
 
 const maxIdle = 300 * time.Second
 

@@ -53,7 +53,7 @@ func request(c net.Conn) string {
 func answering(text string) func(net.Conn) {
 	return func(c net.Conn) {
 		request(c)
-		io.WriteString(c, text) //nolint:errcheck // the client may have gone
+		io.WriteString(c, text)
 	}
 }
 
@@ -77,7 +77,7 @@ func TestHostileServers(t *testing.T) {
 	endless := func(begin, more string) func(net.Conn) {
 		return func(c net.Conn) {
 			request(c)
-			io.WriteString(c, begin) //nolint:errcheck // the client may have gone
+			io.WriteString(c, begin)
 			for {
 				if _, err := io.WriteString(c, more); err != nil {
 					return
@@ -89,7 +89,7 @@ func TestHostileServers(t *testing.T) {
 		serve func(net.Conn)
 		want  string
 	}{
-		"hangs":              {func(c net.Conn) { io.Copy(io.Discard, c) }, "no_answer"}, //nolint:errcheck // until the client goes
+		"hangs":              {func(c net.Conn) { io.Copy(io.Discard, c) }, "no_answer"},
 		"closes":             {func(c net.Conn) { request(c) }, "handshake_reset"},
 		"garbage":            {answering("\x00\xff\x1b[31m\r\n\r\n"), "cause_unknown"},
 		"head without end":   {endless("HTTP/1.1 200 OK\r\n", "X-Long: "+strings.Repeat("a", 4096)+"\r\n"), "cause_unknown"},
@@ -152,7 +152,7 @@ func TestTokenIsNotShown(t *testing.T) {
 	got := make(chan string, 16)
 	at := listen(t, func(c net.Conn) {
 		got <- request(c)
-		io.WriteString(c, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n") //nolint:errcheck // the client may have gone
+		io.WriteString(c, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
 	})
 	r, err := doctor.Run(t.Context(), "ws://"+at+"/", doctor.Options{Token: "swordfish"})
 	if err != nil {

@@ -170,7 +170,7 @@ func (e *evidence) gather(ctx context.Context, ip netip.Addr, trace string, o Op
 			e.idleTest(ctx, ip, o)
 		}
 	}
-	e.askRecord(ctx, trace, o)
+	e.askRecord(ctx, trace)
 }
 
 // plain is the HTTP address of a WebSocket.
@@ -338,7 +338,7 @@ func (e *evidence) idleTest(ctx context.Context, ip netip.Addr, o Options) {
 }
 
 // askRecord asks what the server recorded, until it is complete or 3 s are over.
-func (e *evidence) askRecord(ctx context.Context, trace string, o Options) {
+func (e *evidence) askRecord(ctx context.Context, trace string) {
 	if e.doc == nil {
 		return
 	}

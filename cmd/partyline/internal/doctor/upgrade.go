@@ -73,7 +73,7 @@ func dial(ctx context.Context, t *target, ip netip.Addr) (net.Conn, error) {
 func open(ctx context.Context, t *target, ip netip.Addr, at *url.URL, query url.Values, o Options, chat bool) *upgrade {
 	u := &upgrade{}
 	var raw [16]byte
-	rand.Read(raw[:]) //nolint:errcheck // never fails, see crypto/rand
+	rand.Read(raw[:])
 	key := base64.StdEncoding.EncodeToString(raw[:])
 	u.request = requestOf(at, query, key, o, chat)
 	begin := time.Now()
