@@ -81,7 +81,7 @@ export const texts = {
   reports: {
     title: 'Reports of failed connections',
     question: (n: number) => `${n === 1 ? 'A connection' : `${String(n)} connections`} failed lately. May this page tell the operators of this server how? No names and no messages are sent.`,
-    yes: 'Send', no: 'Never',
+    yes: 'Report them', no: 'Never',
   },
   diagnostics: { run: 'Run Connection Diagnostics', title: 'Connection diagnostics', short: 'Diagnostics' },
 
