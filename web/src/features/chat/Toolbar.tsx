@@ -30,11 +30,11 @@ export function Toolbar({ message, own, actions }: { message: Message; own: bool
       </Popover>
       <Tool icon="reply" label={texts.actions.reply} onClick={() => { actions.reply(message) }} />
       {own && <Tool icon="edit" label={texts.actions.edit} onClick={() => { actions.edit(message) }} />}
-      {own && <Tool icon="trash" label={texts.actions.remove} onClick={() => { setSure(true) }} />}
+      {own && <Tool icon="trash" remove label={texts.actions.remove} onClick={() => { setSure(true) }} />}
     </div>
   )
 }
 
-function Tool({ icon, label, onClick }: { icon: IconName; label: string; onClick: () => void }) {
-  return <button type="button" className="quiet icon" aria-label={label} title={label} onClick={onClick}><Icon name={icon} /></button>
+function Tool({ icon, label, remove = false, onClick }: { icon: IconName; label: string; remove?: boolean; onClick: () => void }) {
+  return <button type="button" className="quiet icon" data-remove={remove} aria-label={label} title={label} onClick={onClick}><Icon name={icon} /></button>
 }

@@ -1,4 +1,4 @@
-import { useId, useRef, type ReactNode } from 'react'
+import { useId, useRef, useState, type ReactNode } from 'react'
 import styles from './Popover.module.css'
 
 /**
@@ -16,12 +16,16 @@ export function Popover({ label, face, className, children }: {
   const id = useId()
   const button = useRef<HTMLButtonElement>(null)
   const panel = useRef<HTMLDivElement>(null)
+  const [open, setOpen] = useState(false)
   return (
     <>
       <button ref={button} type="button" className={className} aria-label={label} title={label} popoverTarget={id}>{face}</button>
       <div ref={panel} id={id} popover="auto" role="dialog" aria-label={label} className={styles.panel}
-        onBeforeToggle={(event) => { if (event.newState === 'open') place(button.current, panel.current) }}>
-        {children(() => { panel.current?.hidePopover() })}
+        onBeforeToggle={(event) => {
+          setOpen(event.newState === 'open')
+          if (event.newState === 'open') place(button.current, panel.current)
+        }}>
+        {open && children(() => { panel.current?.hidePopover() })}
       </div>
     </>
   )
