@@ -5,9 +5,11 @@ import styles from './Popover.module.css'
  * A button that opens a small panel beside itself, in the browser's top layer;
  * Escape and a click elsewhere close it.
  */
-export function Popover({ label, face, className, children }: {
-  /** The name of button and panel. */
+export function Popover({ label, name = label, face, className, children }: {
+  /** The name of the panel. */
   label: string
+  /** The name of the button, if it has to begin with the words on its face. */
+  name?: string
   face: ReactNode
   className?: string
   /** The panel; close closes it. */
@@ -19,7 +21,7 @@ export function Popover({ label, face, className, children }: {
   const [open, setOpen] = useState(false)
   return (
     <>
-      <button ref={button} type="button" className={className} aria-label={label} title={label} popoverTarget={id}>{face}</button>
+      <button ref={button} type="button" className={className} aria-label={name} title={label} popoverTarget={id}>{face}</button>
       <div ref={panel} id={id} popover="auto" role="dialog" aria-label={label} className={styles.panel}
         onBeforeToggle={(event) => {
           setOpen(event.newState === 'open')
