@@ -1,5 +1,6 @@
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { Person } from './browser'
+import { Proxy } from './proxy'
 import { stage } from './setup'
 
 const s = stage()
@@ -31,7 +32,7 @@ test('the banner says what is known, and the pill what happened', async () => {
   await ana.button('Connect now').click({ timeout: 5_000 }).catch(() => undefined) // unless it was faster
   await ana.sees('meanwhile')
   await ana.page.getByText('Messages wait here').waitFor({ state: 'detached' })
-  await ana.button('The last changes of the connection').click()
+  await ana.button(/The last changes of the connection$/).click()
   const log = ana.page.getByRole('list', { name: 'The last changes of the connection' })
   expect((await log.innerText()).split('\n').filter((line) => line.includes('Reconnecting')).length).toBeGreaterThan(0)
 })
@@ -88,6 +89,28 @@ test('sleep and wake: a connection that died in the meantime is replaced', async
   await ana.page.evaluate(() => { window.dispatchEvent(new Event('pageshow')) })
   await ana.sees('while you slept')
   await ana.connected()
+})
+
+test('a path that cuts and goes silent loses, doubles and reorders nothing', async () => {
+  const proxy = await Proxy.open(s.server.url)
+  onTestFinished(() => proxy.close())
+  const ana = await Person.open(s.browser, proxy.url, 'ana')
+  const ben = await Person.open(s.browser, s.server.url, 'ben')
+  const all = Array.from({ length: 30 }, (_, i) => `message ${String(i)}`)
+  for (const [i, text] of all.entries()) {
+    await ana.say(text)
+    if (i % 7 === 6) proxy.cut()
+    if (i === 20) {
+      // No end is told that nothing arrives any more; waking up makes it look.
+      proxy.silence()
+      await ana.page.evaluate(() => { window.dispatchEvent(new Event('online')) })
+    }
+  }
+  await Promise.all([ana.sees('message 29'), ben.sees('message 29')])
+  await ben.say('back')
+  await ana.sees('back')
+  expect(await ben.texts()).toEqual([...all, 'back'])
+  expect(await ana.texts()).toEqual([...all, 'back'])
 })
 
 test('a policy that forbids the chat is named, without a storm of attempts', async () => {

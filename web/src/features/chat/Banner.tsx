@@ -50,13 +50,14 @@ function Warnings({ client, store }: { client: Client; store: Store }) {
   const offset = useSnapshot(client, (s) => s.clockOffset)
   const notice = useSnapshot(client, (s) => s.notice)
   const [hidden, setHidden] = useState<readonly string[]>([])
-  const hide = useCallback((words: string) => { setHidden((before) => [...before, words]) }, [])
-  const warnings = [clockWords(offset, duration), store.lasting() ? '' : texts.banner.storage].filter((words) => words !== '' && !hidden.includes(words))
+  const hide = useCallback((about: string) => { setHidden((before) => [...before, about]) }, [])
+  const warnings = [{ about: 'clock', words: clockWords(offset, duration) }, { about: 'storage', words: store.lasting() ? '' : texts.banner.storage }]
+    .filter(({ about, words }) => words !== '' && !hidden.includes(about))
   const failed = notice && (notice.room === '' ? texts.banner.notice(texts.error(notice.code)) : texts.banner.room(notice.room.slice(0, 64), texts.error(notice.code)))
   return (
     <>
       {failed !== null && <Bar tone="bad" words={failed}><button type="button" onClick={() => { client.dismiss() }}>{texts.dismiss}</button></Bar>}
-      {warnings.map((words) => <Bar key={words} tone="wait" words={words}><button type="button" onClick={() => { hide(words) }}>{texts.dismiss}</button></Bar>)}
+      {warnings.map(({ about, words }) => <Bar key={about} tone="wait" words={words}><button type="button" onClick={() => { hide(about) }}>{texts.dismiss}</button></Bar>)}
     </>
   )
 }

@@ -23,7 +23,7 @@ export function Pill({ client }: { client: Client }) {
   const words = pillWords(state, roundTrip)
   return (
     <>
-      <Popover label={texts.connection.log} className={`quiet ${styles.pill ?? ''}`} face={<><Dot look={lookOf(state)} /><span>{words}</span></>}>
+      <Popover label={texts.connection.log} name={`${words}. ${texts.connection.log}`} className={`quiet ${styles.pill ?? ''}`} face={<><Dot look={lookOf(state)} /><span>{words}</span></>}>
         {() => (
           <div className={styles.panel}>
             <h2>{texts.connection.log}</h2>

@@ -10,11 +10,20 @@ import styles from './Toolbar.module.css'
 /** What can be done with one message. */
 export function Toolbar({ message, own, actions }: { message: Message; own: boolean; actions: RowActions }) {
   const [sure, setSure] = useState(false)
+  const cancel = (from: HTMLElement) => {
+    from.closest('article')?.focus({ preventScroll: true }) // its own button goes away
+    setSure(false)
+  }
   if (sure) {
     return (
-      <div className={styles.tools} role="toolbar" aria-label={texts.actions.label}>
+      <div className={styles.tools} role="toolbar" aria-label={texts.actions.label}
+        onKeyDown={(event) => {
+          if (event.key !== 'Escape') return
+          event.stopPropagation()
+          cancel(event.currentTarget)
+        }}>
         <button type="button" autoFocus className={styles.danger} onClick={() => { actions.remove(message) }}>{texts.actions.removeSure}</button>
-        <button type="button" className="quiet" onClick={() => { setSure(false) }}>{texts.cancel}</button>
+        <button type="button" className="quiet" onClick={(event) => { cancel(event.currentTarget) }}>{texts.cancel}</button>
       </div>
     )
   }
@@ -30,11 +39,11 @@ export function Toolbar({ message, own, actions }: { message: Message; own: bool
       </Popover>
       <Tool icon="reply" label={texts.actions.reply} onClick={() => { actions.reply(message) }} />
       {own && <Tool icon="edit" label={texts.actions.edit} onClick={() => { actions.edit(message) }} />}
-      {own && <Tool icon="trash" label={texts.actions.remove} onClick={() => { setSure(true) }} />}
+      {own && <Tool icon="trash" remove label={texts.actions.remove} onClick={() => { setSure(true) }} />}
     </div>
   )
 }
 
-function Tool({ icon, label, onClick }: { icon: IconName; label: string; onClick: () => void }) {
-  return <button type="button" className="quiet icon" aria-label={label} title={label} onClick={onClick}><Icon name={icon} /></button>
+function Tool({ icon, label, remove = false, onClick }: { icon: IconName; label: string; remove?: boolean; onClick: () => void }) {
+  return <button type="button" className="quiet icon" data-remove={remove} aria-label={label} title={label} onClick={onClick}><Icon name={icon} /></button>
 }

@@ -52,9 +52,9 @@ function serverWords(server: ServerStatus | null | undefined): string {
 
 const tolerated = 90_000
 
-/** Says how far the clock of this device is off; empty if it is right. */
+/** Says how far the clock of this device is off, to the minute; empty if it is right. */
 export function clockWords(offset: number, duration: (seconds: number) => string): string {
   if (Math.abs(offset) < tolerated) return ''
-  const length = duration(Math.abs(offset) / 1000)
+  const length = duration(Math.round(Math.abs(offset) / 60_000) * 60)
   return texts.banner.clock(offset > 0 ? texts.banner.behind(length) : texts.banner.ahead(length))
 }

@@ -60,7 +60,8 @@ export function useRowFocus({ messages, uid, box, actions, toKey, toEnd }: {
       keys['+'] = () => { event.currentTarget.querySelector<HTMLElement>('[role="toolbar"] [popovertarget]')?.click() }
       if (own) {
         keys.e = () => { actions.edit(message) }
-        keys.Delete = () => { event.currentTarget.querySelector<HTMLElement>('[role="toolbar"] button:last-child')?.click() }
+        // Keyboards of Macs have only a key that sends Backspace.
+        keys.Delete = keys.Backspace = () => { event.currentTarget.querySelector<HTMLElement>('[data-remove="true"]')?.click() }
       }
     }
     if (!Object.hasOwn(keys, event.key)) return

@@ -1,13 +1,15 @@
-import { useId, useRef, type ReactNode } from 'react'
+import { useId, useRef, useState, type ReactNode } from 'react'
 import styles from './Popover.module.css'
 
 /**
  * A button that opens a small panel beside itself, in the browser's top layer;
  * Escape and a click elsewhere close it.
  */
-export function Popover({ label, face, className, children }: {
-  /** The name of button and panel. */
+export function Popover({ label, name = label, face, className, children }: {
+  /** The name of the panel. */
   label: string
+  /** The name of the button, if it has to begin with the words on its face. */
+  name?: string
   face: ReactNode
   className?: string
   /** The panel; close closes it. */
@@ -16,12 +18,16 @@ export function Popover({ label, face, className, children }: {
   const id = useId()
   const button = useRef<HTMLButtonElement>(null)
   const panel = useRef<HTMLDivElement>(null)
+  const [open, setOpen] = useState(false)
   return (
     <>
-      <button ref={button} type="button" className={className} aria-label={label} title={label} popoverTarget={id}>{face}</button>
+      <button ref={button} type="button" className={className} aria-label={name} title={label} popoverTarget={id}>{face}</button>
       <div ref={panel} id={id} popover="auto" role="dialog" aria-label={label} className={styles.panel}
-        onBeforeToggle={(event) => { if (event.newState === 'open') place(button.current, panel.current) }}>
-        {children(() => { panel.current?.hidePopover() })}
+        onBeforeToggle={(event) => {
+          setOpen(event.newState === 'open')
+          if (event.newState === 'open') place(button.current, panel.current)
+        }}>
+        {open && children(() => { panel.current?.hidePopover() })}
       </div>
     </>
   )
