@@ -93,10 +93,14 @@ func runRooms(ctx context.Context, b *bench, t *target, r *result) error {
 		if err != nil {
 			return err
 		}
+		if err := b.profileMemory(ctx, s, t, "empty"); err != nil {
+			return err
+		}
 		before, err := s.usage()
 		if err != nil {
 			return err
 		}
+		profiled := b.profileCPU(ctx, s, t, "storm", 2*time.Second)
 		storm, err := f.Connect(connectTime)
 		if err != nil {
 			return err
@@ -109,6 +113,9 @@ func runRooms(ctx context.Context, b *bench, t *target, r *result) error {
 		if err := f.Settle(b.size.rest); err != nil {
 			return err
 		}
+		if err := profiled(); err != nil {
+			return err
+		}
 		full, err := proc.ReadMemory(s.main.PID())
 		if err != nil {
 			return err
@@ -118,6 +125,10 @@ func runRooms(ctx context.Context, b *bench, t *target, r *result) error {
 		r.add("pss", each(empty.PSS, full.PSS))
 		r.add("sockets", each(empty.Sockets, full.Sockets))
 		r.add("slab", each(empty.Slab, full.Slab))
+		if err := b.profileMemory(ctx, s, t, "idle"); err != nil {
+			return err
+		}
+		profiled = b.profileCPU(ctx, s, t, "rooms", b.size.measure)
 		chat, err := f.FixedRate(b.size.roomsRate, b.span(), s.usage)
 		if err != nil {
 			return err
@@ -126,7 +137,7 @@ func runRooms(ctx context.Context, b *bench, t *target, r *result) error {
 		if t.ours() {
 			r.add("againtext", float64(f.Retries().Texts))
 		}
-		return nil
+		return profiled()
 	})
 }
 

@@ -123,3 +123,9 @@ func socketPages(sockstat []byte) (int64, error) {
 	}
 	return 0, fmt.Errorf("/proc/net/sockstat: %w", errFormat)
 }
+
+// Mappings is how much of each mapping of a process is in memory
+// (/proc/PID/smaps).
+func Mappings(pid int) ([]byte, error) {
+	return os.ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
+}

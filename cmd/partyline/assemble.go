@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -180,8 +181,9 @@ func (s *server) newAPI(p *parts, l *stream.Log, policy *admission.Policy) (http
 		},
 		Draining: p.draining.Load,
 	}
+	deps.Admin = map[string]http.HandlerFunc{profilePath: profiles(s.log)}
 	if p.model != nil {
-		deps.Admin = maintenance(p.model, s.log.With("component", "projections"))
+		maps.Copy(deps.Admin, maintenance(p.model, s.log.With("component", "projections")))
 	}
 	if p.gateway != nil {
 		cfg.Gateway = p.gateway.name
