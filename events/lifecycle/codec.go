@@ -19,7 +19,9 @@ const (
 var ErrBatch = errors.New("not a batch of connection rows")
 
 // wireRow is a row as it is stored: one JSON object a line. Times and
-// durations are microseconds; empty members are left out.
+// durations are microseconds; empty members are left out. Same says that the line
+// has only the columns of its [Step] and Conn, and that the others are those of
+// the latest line of Conn in the batch.
 type wireRow struct {
 	Time        int64      `json:"t"`
 	Trace       string     `json:"tr,omitempty"`
@@ -62,24 +64,7 @@ type wireRow struct {
 	UserHash    string     `json:"uh,omitempty"`
 	Rooms       int        `json:"ro,omitempty"`
 	Synthetic   bool       `json:"sy,omitempty"`
-}
-
-// Append appends r as one line to a batch and returns the longer batch.
-func Append(dst []byte, r *Row) ([]byte, error) {
-	line, err := json.Marshal(wireRow{
-		r.Time.UnixMicro(), r.Trace, r.Conn, r.Gateway, r.Stage, r.Outcome,
-		r.Duration.Microseconds(), r.SinceAccept.Microseconds(), r.ErrorType, r.ErrorDetail,
-		r.Params, r.TokenVia, r.ClientIP, r.ClientPort, r.PeerIP, r.LocalPort,
-		r.Host, r.Scheme, r.Path, r.Method, r.HTTPVersion, r.Status, r.Origin,
-		r.Subprotocol, r.Extensions, r.Headers, r.UserAgent, r.Proxied, r.XFFHops,
-		r.CloseCode, r.CloseBy, r.CloseReason, r.RTT.Microseconds(),
-		r.FramesIn, r.FramesOut, r.BytesIn, r.BytesOut, r.QueuePeak,
-		r.UserHash, r.Rooms, r.Synthetic,
-	})
-	if err != nil {
-		return dst, fmt.Errorf("encode connection row: %w", err)
-	}
-	return append(append(dst, line...), '\n'), nil
+	Same        bool       `json:"=,omitempty"`
 }
 
 // Decode returns the rows of a batch in their order. It returns ErrBatch for
@@ -89,6 +74,7 @@ func Decode(batch []byte) ([]Row, error) {
 		return nil, fmt.Errorf("%w: %d bytes", ErrBatch, len(batch))
 	}
 	var rows []Row
+	latest := make(map[string]int) // row of each connection
 	for line := range bytes.Lines(batch) {
 		if len(rows) == MaxBatchRows {
 			return nil, fmt.Errorf("%w: too many rows", ErrBatch)
@@ -97,7 +83,17 @@ func Decode(batch []byte) ([]Row, error) {
 		if err := json.Unmarshal(line, &w); err != nil {
 			return nil, fmt.Errorf("%w: row %d: %w", ErrBatch, len(rows), err)
 		}
-		rows = append(rows, w.row())
+		row := w.row()
+		if w.Same {
+			i, ok := latest[row.Conn]
+			if !ok {
+				return nil, fmt.Errorf("%w: row %d: nothing before it is of its connection", ErrBatch, len(rows))
+			}
+			step := row.Step()
+			row = step.Row(&rows[i])
+		}
+		latest[row.Conn] = len(rows)
+		rows = append(rows, row)
 	}
 	return rows, nil
 }

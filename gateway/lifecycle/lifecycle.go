@@ -10,8 +10,10 @@ package lifecycle
 
 import (
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
+	"unique"
 
 	"github.com/google/uuid"
 
@@ -21,49 +23,79 @@ import (
 
 // Attempt is the record of one connection attempt. Methods are safe for
 // concurrent use, never block, and are no-ops on a nil *Attempt.
+//
+// It lives as long as its connection, so it is small: what is known of the
+// request is kept encoded, in one copy for all attempts that look alike.
 type Attempt struct {
-	rec    *Recorder
-	connID string
+	rec *Recorder
+	id  uuid.UUID
 
 	mu       sync.Mutex // guards what follows
-	base     lc.Row     // what later stages copy
-	accepted time.Time
-	last     time.Time // time of the latest stage
-	lastRTT  time.Time
-	held     []lc.Row // stages before upgraded: written together
-	owner    owner    // of the trace
-	traced   bool     // the trace is known, and everything so far remembered
+	opening  *opening   // nil once the first rows were handed over
+	client   netip.Addr // masked
+	how      unique.Handle[string]
+	trace    string
+	userHash string
+	batch    uint64 // the latest batch that has all columns of this attempt
+	accepted int64  // nanoseconds on the clock of the recorder
+	last     int64  // time of the latest stage
+	lastRTT  int64  // 0: none
+	traffic  *traffic
+	owner    owner // of the trace
+	port     uint16
+	traced   bool // the trace is known, and everything so far remembered
 	closed   bool
 }
 
-// Describe sets what is known about the request (allow-listed only), before
-// the stage "request" is recorded. fn is called with the row that later stages
-// copy.
+// opening is what an attempt needs until it is upgraded or refused.
+type opening struct {
+	base lc.Row    // what all rows have in common
+	held []lc.Step // written together at the end
+}
+
+// traffic is what a connection has carried in all.
+type traffic struct {
+	framesIn, framesOut, bytesIn, bytesOut, queuePeak uint64
+}
+
+//nolint:gochecknoglobals // shared by all recorders of the process
+var openings = sync.Pool{New: func() any { return &opening{held: make([]lc.Step, 0, 8)} }}
+
+func (o *opening) release() {
+	clear(o.held)
+	o.base, o.held = lc.Row{}, o.held[:0]
+	openings.Put(o)
+}
+
+// Describe sets what is known about the request (allow-listed only), until the
+// attempt is upgraded or refused. fn is called with the row whose columns all
+// rows of the attempt get.
 func (a *Attempt) Describe(fn func(r *lc.Row)) {
 	if a == nil {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	fn(&a.base)
-	own(&a.base)
-	a.base.Conn, a.base.Gateway = a.connID, a.rec.cfg.Gateway
+	if a.opening == nil {
+		return
+	}
+	base := &a.opening.base
+	fn(base)
+	base.Conn, base.Gateway = a.id.String(), a.rec.cfg.Gateway
 }
 
 // Stage records that a stage was passed now.
-func (a *Attempt) Stage(s lc.Stage) { a.record(s, lc.OK, nil) }
+func (a *Attempt) Stage(s lc.Stage) { a.record(lc.Step{Stage: s, Outcome: lc.OK}) }
 
 // Refuse records that stage s ended the attempt with an HTTP status.
 func (a *Attempt) Refuse(s lc.Stage, status int, code events.Code, detail string) {
-	a.record(s, lc.Refused, func(r *lc.Row) {
-		r.Status, r.ErrorType, r.ErrorDetail = status, string(code), detail
-	})
+	a.record(lc.Step{Stage: s, Outcome: lc.Refused, Status: status, ErrorType: string(code), ErrorDetail: detail})
 }
 
 // Fail records that stage s ended the attempt with an error; detail is one of
 // our fixed texts.
 func (a *Attempt) Fail(s lc.Stage, code events.Code, detail string) {
-	a.record(s, lc.Failed, func(r *lc.Row) { r.ErrorType, r.ErrorDetail = string(code), detail })
+	a.record(lc.Step{Stage: s, Outcome: lc.Failed, ErrorType: string(code), ErrorDetail: detail})
 }
 
 // RTT records a ping sample (at most one a minute is kept).
@@ -71,15 +103,15 @@ func (a *Attempt) RTT(d time.Duration) {
 	if a == nil {
 		return
 	}
-	now := time.Now()
+	now := a.rec.since(time.Now())
 	a.mu.Lock()
-	keep := a.lastRTT.IsZero() || now.Sub(a.lastRTT) >= time.Minute
+	keep := a.lastRTT == 0 || now-a.lastRTT >= int64(time.Minute)
 	if keep {
 		a.lastRTT = now
 	}
 	a.mu.Unlock()
 	if keep {
-		a.record(lc.StagePing, lc.OK, func(r *lc.Row) { r.RTT = d })
+		a.record(lc.Step{Stage: lc.StagePing, Outcome: lc.OK, RTT: d})
 	}
 }
 
@@ -90,18 +122,20 @@ func (a *Attempt) Traffic(framesIn, framesOut, bytesIn, bytesOut uint64, queuePe
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.base.FramesIn += framesIn
-	a.base.FramesOut += framesOut
-	a.base.BytesIn += bytesIn
-	a.base.BytesOut += bytesOut
-	a.base.QueuePeak = max(a.base.QueuePeak, uint64(max(queuePeak, 0)))
+	if a.traffic == nil {
+		a.traffic = new(traffic)
+	}
+	t := a.traffic
+	t.framesIn += framesIn
+	t.framesOut += framesOut
+	t.bytesIn += bytesIn
+	t.bytesOut += bytesOut
+	t.queuePeak = max(t.queuePeak, uint64(max(queuePeak, 0)))
 }
 
 // Close records the end of the attempt. Only the first call counts.
 func (a *Attempt) Close(code int, initiator, reason string) {
-	a.record(lc.StageClosed, lc.OK, func(r *lc.Row) {
-		r.CloseCode, r.CloseBy, r.CloseReason = code, initiator, reason
-	})
+	a.record(lc.Step{Stage: lc.StageClosed, Outcome: lc.OK, CloseCode: code, CloseBy: initiator, CloseReason: reason})
 }
 
 // Trace is the trace id of the attempt, "" when the client named none.
@@ -111,7 +145,10 @@ func (a *Attempt) Trace() string {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.base.Trace
+	if a.opening != nil {
+		return a.opening.base.Trace
+	}
+	return a.trace
 }
 
 // ConnID is the unique id (UUIDv7 text) of the attempt, shown as welcome.conn;
@@ -120,54 +157,100 @@ func (a *Attempt) ConnID() string {
 	if a == nil {
 		return ""
 	}
-	return a.connID
+	return a.id.String()
 }
 
-// record makes the row of a stage. Rows up to upgraded are held back and
-// queued together; nothing is recorded after closed.
-func (a *Attempt) record(s lc.Stage, o lc.Outcome, fill func(*lc.Row)) {
+// record records a stage; it adds the times, and at the end the traffic. Stages
+// up to upgraded are held back and queued together; nothing is recorded after
+// closed.
+func (a *Attempt) record(step lc.Step) {
 	if a == nil {
 		return
 	}
-	now := time.Now()
+	step.Time = time.Now()
+	now := a.rec.since(step.Time)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
 		return
 	}
-	r := a.base
-	r.Time, r.Stage, r.Outcome = now, s, o
-	r.Duration, r.SinceAccept = now.Sub(a.last), now.Sub(a.accepted)
-	r.ClientIP, r.PeerIP = a.rec.mask(r.ClientIP), a.rec.mask(r.PeerIP)
-	if fill != nil {
-		fill(&r)
+	step.Duration, step.SinceAccept = time.Duration(now-a.last), time.Duration(now-a.accepted)
+	a.last, a.closed = now, step.Stage == lc.StageClosed
+	if t := a.traffic; t != nil && a.closed {
+		step.FramesIn, step.FramesOut, step.BytesIn, step.BytesOut, step.QueuePeak = t.framesIn, t.framesOut, t.bytesIn, t.bytesOut, t.queuePeak
 	}
-	if s != lc.StageClosed {
-		// Counters are told once, when the connection ends.
-		r.FramesIn, r.FramesOut, r.BytesIn, r.BytesOut, r.QueuePeak = 0, 0, 0, 0, 0
-	}
-	a.last, a.closed = now, s == lc.StageClosed
-	a.held = append(a.held, r)
-	a.remember()
-	if o == lc.OK && lc.Coarse(s) != "connected" && s != lc.StageUpgraded && s != lc.StageClosed {
+	if a.opening == nil {
+		a.rememberStep(step)
+		a.rec.enqueue(a, step)
 		return
 	}
-	a.rec.enqueue(a.held)
-	a.held = nil
+	a.opening.held = append(a.opening.held, step)
+	a.rememberOpening()
+	if s := step.Stage; step.Outcome == lc.OK && lc.Coarse(s) != "connected" && s != lc.StageUpgraded && s != lc.StageClosed {
+		return
+	}
+	open := a.opening
+	a.seal()
+	a.rec.enqueue(a, open.held...)
+	open.release()
 }
 
-// remember keeps the latest row in memory for those who ask for the trace, and
-// all that are held when the trace has just become known; under mu.
-func (a *Attempt) remember() {
-	switch {
-	case a.base.Trace == "":
-	case a.traced:
-		a.rec.mem.add(a.base.Trace, a.owner, a.held[len(a.held)-1])
-	default:
-		a.traced = true
-		a.owner = a.rec.mem.ownerOf(a.base.Trace, a.base.ClientIP)
-		a.rec.mem.add(a.base.Trace, a.owner, a.held...)
+// seal keeps what is known of the request in its final form. mu is held.
+func (a *Attempt) seal() {
+	b := &a.opening.base
+	b.ClientIP, b.PeerIP = a.rec.mask(b.ClientIP), a.rec.mask(b.PeerIP)
+	a.client, a.port, a.userHash = b.ClientIP, b.ClientPort, b.UserHash
+	a.trace = strings.Clone(b.Trace) // not a part of the request head
+	var buf [1024]byte
+	a.how = unique.Make(string(lc.AppendHow(buf[:0], b)))
+	a.opening = nil
+}
+
+// appendRow appends the line of a step: with all columns, or, with same, only
+// with its own.
+func (a *Attempt) appendRow(dst []byte, s *lc.Step, same bool) []byte {
+	dst = lc.AppendStep(dst, s)
+	conn := a.id.String()
+	if same {
+		dst = lc.AppendSame(dst, conn)
+	} else {
+		dst = lc.AppendWho(dst, &lc.Row{Conn: conn, Trace: a.trace, ClientIP: a.client, ClientPort: a.port, UserHash: a.userHash})
+		dst = append(dst, a.how.Value()...)
 	}
+	return lc.AppendEnd(dst)
+}
+
+// rememberOpening keeps the latest step in memory for those who ask for the
+// trace, and all that are held when the trace has just become known; under mu.
+func (a *Attempt) rememberOpening() {
+	o := a.opening
+	steps := o.held[len(o.held)-1:]
+	if o.base.Trace == "" {
+		return
+	}
+	if !a.traced {
+		a.traced = true
+		a.owner = a.rec.mem.ownerOf(o.base.Trace, o.base.ClientIP)
+		steps = o.held
+	}
+	base := o.base
+	base.ClientIP, base.PeerIP = a.rec.mask(base.ClientIP), a.rec.mask(base.PeerIP)
+	own(&base)
+	a.rec.mem.add(base.Trace, a.owner, base.Conn, &base, steps...)
+}
+
+// rememberStep does the same for a step after the opening; under mu.
+func (a *Attempt) rememberStep(step lc.Step) {
+	if !a.traced || a.rec.mem.add(a.trace, a.owner, a.id.String(), nil, step) {
+		return
+	}
+	// What came before is forgotten: the request has to be told again.
+	rows, err := lc.Decode(a.appendRow(nil, &step, false))
+	if err != nil {
+		a.rec.log.Error("own row cannot be read", "error", err)
+		return
+	}
+	a.rec.mem.add(a.trace, a.owner, rows[0].Conn, &rows[0], step)
 }
 
 // Begin starts the record of an attempt with stage accept. On a nil *Recorder
@@ -180,13 +263,13 @@ func (r *Recorder) Begin(remote, local netip.AddrPort, _ string) *Attempt {
 	if err != nil {
 		id = uuid.New()
 	}
-	now := time.Now()
-	a := &Attempt{rec: r, connID: id.String(), accepted: now, last: now}
-	a.base = lc.Row{
-		Conn: a.connID, Gateway: r.cfg.Gateway,
+	now := r.since(time.Now())
+	a := &Attempt{rec: r, id: id, accepted: now, last: now, opening: openings.Get().(*opening)}
+	a.opening.base = lc.Row{
+		Conn: id.String(), Gateway: r.cfg.Gateway,
 		ClientIP: remote.Addr().Unmap(), ClientPort: remote.Port(),
 		PeerIP: remote.Addr().Unmap(), LocalPort: local.Port(),
 	}
-	a.record(lc.StageAccept, lc.OK, nil)
+	a.record(lc.Step{Stage: lc.StageAccept, Outcome: lc.OK})
 	return a
 }

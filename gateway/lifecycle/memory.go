@@ -57,26 +57,9 @@ type remembered struct {
 
 // story is one attempt: what its rows have in common, and the steps.
 type story struct {
-	base  lc.Row // columns of the latest row
+	base  lc.Row // columns that all rows have
 	texts int    // bytes of its texts
-	steps []step
-}
-
-// step holds the columns that differ from row to row.
-type step struct {
-	time        time.Time
-	stage       lc.Stage
-	outcome     lc.Outcome
-	duration    time.Duration
-	sinceAccept time.Duration
-	rtt         time.Duration
-	status      int
-	closeCode   int
-	errorType   string
-	errorDetail string
-	closeBy     string
-	closeReason string
-	traffic     [5]uint64
+	steps []lc.Step
 }
 
 func newMemory(secret func() []byte) *memory {
@@ -96,30 +79,37 @@ func (m *memory) ownerOf(trace string, from netip.Addr) owner {
 	return owner(mac.Sum(nil)[:8])
 }
 
-// add remembers rows of one attempt, in order.
-func (m *memory) add(trace string, by owner, rows ...lc.Row) {
-	if len(rows) == 0 {
-		return
+// add remembers steps of one attempt, in order. base has its other columns, and
+// becomes the memory's; nil: they are those that are remembered, and when nothing
+// is any more, add does nothing and returns false.
+func (m *memory) add(trace string, by owner, conn string, base *lc.Row, steps ...lc.Step) bool {
+	if len(steps) == 0 {
+		return true
 	}
-	now := rows[len(rows)-1].Time
+	now := steps[len(steps)-1].Time
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.expire(now)
 	r := m.byTrace[trace]
-	if r == nil {
-		r = &remembered{trace: trace, owner: by, first: rows[0].Time, last: now, bytes: traceBytes + len(trace)}
+	switch {
+	case r == nil && base == nil:
+		return false
+	case r == nil:
+		r = &remembered{trace: trace, owner: by, first: steps[0].Time, last: now, bytes: traceBytes + len(trace)}
 		r.el = m.order.PushBack(r)
 		m.byTrace[trace] = r
 		m.bytes += r.bytes
-	}
-	if r.owner != by {
-		return
+	case r.owner != by:
+		return true
 	}
 	before := r.bytes
-	s := r.story(rows[0].Conn)
-	for i := range rows {
-		r.bytes += s.add(&rows[i])
-		if rows[i].Stage != lc.StagePing {
+	s := r.story(conn, base)
+	if s == nil {
+		return false
+	}
+	for i := range steps {
+		r.bytes += s.add(&steps[i])
+		if steps[i].Stage != lc.StagePing {
 			r.last = now
 			m.order.MoveToBack(r.el)
 		}
@@ -128,43 +118,56 @@ func (m *memory) add(trace string, by owner, rows ...lc.Row) {
 	for len(m.byTrace) > maxTraces || m.bytes > maxMemory {
 		m.forget(m.order.Front().Value.(*remembered))
 	}
+	return true
 }
 
-// story returns the attempt of a connection, which it begins when it is new.
-func (r *remembered) story(conn string) *story {
-	for _, s := range r.attempts {
-		if s.base.Conn == conn {
-			return s
+// story returns the attempt of a connection, with base unless that is nil. It
+// begins one that is new, and returns nil when it has nothing to begin it with.
+func (r *remembered) story(conn string, base *lc.Row) *story {
+	var s *story
+	for _, known := range r.attempts {
+		if known.base.Conn == conn {
+			s = known
 		}
 	}
-	if len(r.attempts) == maxAttempts {
-		r.bytes -= r.attempts[0].size()
-		r.attempts = slices.Delete(r.attempts, 0, 1)
+	switch {
+	case s == nil && base == nil:
+		return nil
+	case s == nil:
+		if len(r.attempts) == maxAttempts {
+			r.bytes -= r.attempts[0].size()
+			r.attempts = slices.Delete(r.attempts, 0, 1)
+		}
+		s = &story{steps: make([]lc.Step, 0, 8)}
+		r.attempts = append(r.attempts, s)
+	case base == nil:
+		return s
+	default:
+		r.bytes -= s.size()
 	}
-	s := &story{steps: make([]step, 0, 8)}
-	r.attempts = append(r.attempts, s)
+	s.base, s.texts = *base, 0
+	for _, t := range textsOf(&s.base) {
+		s.texts += len(*t)
+	}
 	r.bytes += s.size()
 	return s
 }
 
 func (s *story) size() int { return attemptBytes + s.texts + stepBytes*len(s.steps) }
 
-// add adds a row and returns by how much the story grew. Pings without anything
+// add adds a step and returns by how much the story grew. Pings without anything
 // between them are one.
-func (s *story) add(row *lc.Row) (grown int) {
+func (s *story) add(step *lc.Step) (grown int) {
 	before := s.size()
 	n := len(s.steps)
-	end := row.Stage == lc.StageClosing || row.Stage == lc.StageClosed
+	end := step.Stage == lc.StageClosing || step.Stage == lc.StageClosed
 	switch {
-	case row.Stage == lc.StagePing && n > 0 && s.steps[n-1].stage == lc.StagePing:
-		s.steps[n-1] = stepOf(row)
+	case step.Stage == lc.StagePing && n > 0 && s.steps[n-1].Stage == lc.StagePing:
+		s.steps[n-1] = *step
 	case n < maxSteps || end && n < maxSteps+2:
-		s.steps = append(s.steps, stepOf(row))
-	}
-	s.base = *row
-	s.texts = 0
-	for _, t := range textsOf(&s.base) {
-		s.texts += len(*t)
+		s.steps = append(s.steps, *step)
+		// The peer's text: not a part of its frame.
+		s.steps[n].CloseReason = strings.Clone(step.CloseReason)
 	}
 	return s.size() - before
 }
@@ -219,29 +222,10 @@ func (m *memory) find(trace string, now time.Time) recollection {
 	out := recollection{owner: r.owner, first: r.first}
 	for _, s := range r.attempts {
 		for i := range s.steps {
-			out.rows = append(out.rows, s.steps[i].row(&s.base))
+			out.rows = append(out.rows, s.steps[i].Row(&s.base))
 		}
 	}
 	return out
-}
-
-func stepOf(r *lc.Row) step {
-	return step{
-		time: r.Time, stage: r.Stage, outcome: r.Outcome, duration: r.Duration, sinceAccept: r.SinceAccept,
-		rtt: r.RTT, status: r.Status, closeCode: r.CloseCode, errorType: r.ErrorType, errorDetail: r.ErrorDetail,
-		closeBy: r.CloseBy, closeReason: strings.Clone(r.CloseReason), // the peer's text: not a part of its frame
-		traffic: [5]uint64{r.FramesIn, r.FramesOut, r.BytesIn, r.BytesOut, r.QueuePeak},
-	}
-}
-
-// row makes the row of a step again.
-func (s *step) row(base *lc.Row) lc.Row {
-	r := *base
-	r.Time, r.Stage, r.Outcome, r.Duration, r.SinceAccept = s.time, s.stage, s.outcome, s.duration, s.sinceAccept
-	r.RTT, r.Status, r.CloseCode, r.ErrorType, r.ErrorDetail = s.rtt, s.status, s.closeCode, s.errorType, s.errorDetail
-	r.CloseBy, r.CloseReason = s.closeBy, s.closeReason
-	r.FramesIn, r.FramesOut, r.BytesIn, r.BytesOut, r.QueuePeak = s.traffic[0], s.traffic[1], s.traffic[2], s.traffic[3], s.traffic[4]
-	return r
 }
 
 // textsOf lists the texts of a row that come from the request.

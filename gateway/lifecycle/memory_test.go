@@ -31,6 +31,11 @@ func begin(r *Recorder, from, trace string) *Attempt {
 	return a
 }
 
+// remember adds one row to the memory.
+func remember(m *memory, trace string, row lc.Row) {
+	m.add(trace, owner{}, row.Conn, &row, row.Step())
+}
+
 func stages(rows []lc.Row) string {
 	var names []string
 	for _, r := range rows {
@@ -88,7 +93,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	start := time.Now()
 	row := lc.Row{Time: start, Conn: "c", Stage: lc.StageAccept, UserAgent: strings.Repeat("u", 200)}
 	for i := range maxTraces + 100 {
-		m.add(fmt.Sprintf("trace-%010d", i), owner{}, row)
+		remember(m, fmt.Sprintf("trace-%010d", i), row)
 	}
 	if n, size := m.size(); n > maxTraces || n < maxTraces/2 || size > maxMemory {
 		t.Errorf("%d traces, %d bytes", n, size)
@@ -98,7 +103,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	row.UserAgent = strings.Repeat("u", 64<<10)
 	for i := range 1000 {
-		m.add(fmt.Sprintf("large-%010d", i), owner{}, row)
+		remember(m, fmt.Sprintf("large-%010d", i), row)
 	}
 	if n, size := m.size(); size > maxMemory || n < 100 {
 		t.Errorf("%d large traces, %d bytes", n, size)
@@ -116,17 +121,17 @@ func TestOneTraceIsBounded(t *testing.T) {
 	row := lc.Row{Conn: "c", Stage: lc.StageRequest, Host: "h"}
 	for i := range 3 * maxSteps {
 		row.Time = at.Add(time.Duration(i))
-		m.add(testTrace, owner{}, row)
+		remember(m, testTrace, row)
 	}
 	row.Stage = lc.StageClosed
-	m.add(testTrace, owner{}, row)
+	remember(m, testTrace, row)
 	got := m.find(testTrace, at).rows
 	if len(got) != maxSteps+1 || got[maxSteps].Stage != lc.StageClosed {
 		t.Errorf("%d stages, the last %s", len(got), got[len(got)-1].Stage)
 	}
 	for i := range 3 * maxAttempts {
 		row.Conn = fmt.Sprint(i)
-		m.add(testTrace, owner{}, row)
+		remember(m, testTrace, row)
 	}
 	got = m.find(testTrace, at).rows
 	if len(got) != maxAttempts || got[maxAttempts-1].Conn != fmt.Sprint(3*maxAttempts-1) {
@@ -144,7 +149,7 @@ func TestPingsDoNotKeepATrace(t *testing.T) {
 	m := newMemory(secret)
 	start := time.Now()
 	add := func(after time.Duration, s lc.Stage) {
-		m.add(testTrace, owner{}, lc.Row{Time: start.Add(after), Conn: "c", Stage: s})
+		remember(m, testTrace, lc.Row{Time: start.Add(after), Conn: "c", Stage: s})
 	}
 	add(0, lc.StageAccept)
 	add(30*time.Minute, lc.StagePing)
@@ -174,10 +179,14 @@ func TestDescribeOwnsItsTexts(t *testing.T) {
 		row.Trace, row.Host = head[len(head)-len(testTrace):], head[:6]
 		row.Headers = []lc.Header{{Name: "Via", Value: head[8:14]}}
 	})
-	if a.base.Host != "Cookie" || a.base.Headers[0].Value != "secret" || a.Trace() != testTrace {
-		t.Errorf("described as %+v", a.base)
+	a.Stage(lc.StageRequest)
+	rows := r.mem.find(testTrace, time.Now()).rows
+	if len(rows) != 2 || rows[1].Host != "Cookie" || rows[1].Headers[0].Value != "secret" || a.Trace() != testTrace {
+		t.Fatalf("described as %+v", rows)
 	}
-	for _, text := range textsOf(&a.base) {
+	a.Stage(lc.StageUpgraded)
+	texts := append(textsOf(&rows[1]), &a.trace)
+	for _, text := range texts {
 		if p := uintptr(unsafe.Pointer(unsafe.StringData(*text))); *text != "" && p >= from && p < from+uintptr(len(head)) {
 			t.Errorf("%q is a part of the request head", *text)
 		}

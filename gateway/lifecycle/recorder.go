@@ -17,7 +17,7 @@ import (
 const (
 	flushEvery = 100 * time.Millisecond
 	flushBytes = 64 << 10
-	maxQueued  = 16384 // rows waiting to be published
+	maxQueued  = 16384 // rows waiting to be published: some MiB
 	maxTries   = 3     // publish attempts a batch
 )
 
@@ -42,12 +42,15 @@ type Recorder struct {
 	log     *slog.Logger
 	wake    chan struct{}
 	mem     *memory
+	start   time.Time
 
 	mu      sync.Mutex // guards what follows
-	normal  []lc.Row
-	closing []lc.Row
-	dropped uint64 // rows dropped and not yet reported
-	lost    uint64 // rows dropped since the start
+	normal  []*batch   // to be published; rows are added to the last one
+	closing []*batch   // the same, of closing rows
+	rows    int        // in them
+	number  uint64     // of the latest batch
+	dropped uint64     // rows dropped and not yet reported
+	lost    uint64     // rows dropped since the start
 }
 
 // New returns a Recorder that publishes through publish. Run must be called
@@ -56,8 +59,11 @@ func New(cfg Config, publish Publish, log *slog.Logger) *Recorder {
 	if cfg.HashKey == nil {
 		cfg.HashKey = func() []byte { return nil }
 	}
-	return &Recorder{cfg: cfg, publish: publish, log: log, wake: make(chan struct{}, 1), mem: newMemory(cfg.HashKey)}
+	return &Recorder{cfg: cfg, publish: publish, log: log, wake: make(chan struct{}, 1), mem: newMemory(cfg.HashKey), start: time.Now()}
 }
+
+// since is a time on the recorder's monotonic clock, in nanoseconds.
+func (r *Recorder) since(t time.Time) int64 { return int64(t.Sub(r.start)) }
 
 // Stats are figures of a Recorder.
 type Stats struct {
@@ -73,38 +79,59 @@ func (r *Recorder) Stats() Stats {
 	s.Traces, s.TraceBytes = r.mem.size()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s.Queued, s.Dropped = len(r.normal)+len(r.closing), r.lost
+	s.Queued, s.Dropped = r.rows, r.lost
 	return s
 }
 
-// enqueue takes rows over. When the queue is full the oldest rows go first,
-// closing rows last.
-func (r *Recorder) enqueue(rows []lc.Row) {
+// enqueue takes steps of an attempt over, whose mu is held. When the queue is
+// full the oldest batch goes first, those of closing rows last.
+func (r *Recorder) enqueue(a *Attempt, steps ...lc.Step) {
 	r.mu.Lock()
-	for _, row := range rows {
-		if row.Stage == lc.StageClosed {
-			r.closing = append(r.closing, row)
-		} else {
-			r.normal = append(r.normal, row)
+	defer r.mu.Unlock()
+	full := false
+	for i := range steps {
+		q := &r.normal
+		if steps[i].Stage == lc.StageClosed {
+			q = &r.closing
 		}
+		b := r.open(q)
+		b.data = a.appendRow(b.data, &steps[i], a.batch == b.number)
+		a.batch = b.number
+		b.rows++
+		r.rows++
+		full = full || len(b.data) >= flushBytes
 	}
-	for len(r.normal)+len(r.closing) > maxQueued {
-		if len(r.normal) > 0 {
-			r.normal = r.normal[1:]
-		} else {
-			r.closing = r.closing[1:]
+	for r.rows > maxQueued {
+		q := &r.normal
+		if len(*q) == 0 {
+			q = &r.closing
 		}
-		r.dropped++
-		r.lost++
+		rows := (*q)[0].rows
+		(*q)[0].release()
+		*q = (*q)[1:]
+		r.rows -= rows
+		r.dropped += uint64(rows)
+		r.lost += uint64(rows)
 	}
-	full := len(r.normal)+len(r.closing) > flushBytes/512
-	r.mu.Unlock()
 	if full {
 		select {
 		case r.wake <- struct{}{}:
 		default:
 		}
 	}
+}
+
+// open returns the batch at the end of a queue that has room for a row. mu is
+// held.
+func (r *Recorder) open(q *[]*batch) *batch {
+	if n := len(*q); n > 0 && len((*q)[n-1].data) < flushBytes {
+		return (*q)[n-1]
+	}
+	r.number++
+	b := batches.Get().(*batch)
+	b.number = r.number
+	*q = append(*q, b)
+	return b
 }
 
 // Run publishes batches until ctx ends, then what is left within a second.
@@ -127,50 +154,53 @@ func (r *Recorder) Run(ctx context.Context) error {
 	}
 }
 
-// flush publishes everything that waits, in batches of at most flushBytes. The
+// flush publishes everything that waits, in batches of about flushBytes. The
 // number of rows that were dropped goes first; when it cannot be told, it is told
 // with the next flush.
 func (r *Recorder) flush(ctx context.Context, batches *uint64) {
 	r.mu.Lock()
-	rows := slices.Concat(r.closing, r.normal)
+	waiting := slices.Concat(r.closing, r.normal)
 	dropped := r.dropped
-	r.closing, r.normal, r.dropped = nil, nil, 0
+	r.closing, r.normal, r.rows, r.dropped = nil, nil, 0, 0
 	r.mu.Unlock()
-	var b batch
 	if dropped > 0 {
-		b.add(r, &lc.Row{
-			Time: time.Now(), Gateway: r.cfg.Gateway, Stage: lc.StageClosed, Outcome: lc.Failed,
-			ErrorType: "telemetry_dropped", ErrorDetail: strconv.FormatUint(dropped, 10),
-		})
-		b.rows, b.reported = 0, dropped // the report itself is no loss
+		waiting = slices.Insert(waiting, 0, r.report(dropped))
 	}
-	for i := range rows {
-		b.add(r, &rows[i])
-		if len(b.data) >= flushBytes {
-			r.send(ctx, batches, &b)
-			b = batch{}
-		}
+	for _, b := range waiting {
+		r.send(ctx, batches, b)
+		b.release()
 	}
-	if len(b.data) > 0 {
-		r.send(ctx, batches, &b)
+}
+
+// report tells of dropped rows.
+func (r *Recorder) report(dropped uint64) *batch {
+	b := batches.Get().(*batch)
+	b.reported = dropped // and no row of its own: losing it is no loss of a row
+	var err error
+	b.data, err = lc.Append(b.data, &lc.Row{
+		Time: time.Now(), Gateway: r.cfg.Gateway, Stage: lc.StageClosed, Outcome: lc.Failed,
+		ErrorType: "telemetry_dropped", ErrorDetail: strconv.FormatUint(dropped, 10),
+	})
+	if err != nil {
+		r.log.Error("dropped rows cannot be told", "error", err)
 	}
+	return b
 }
 
 // batch is one message of stream CONN in the making.
 type batch struct {
 	data     []byte
+	number   uint64 // unique among those of the recorder, from 1
 	rows     int    // of attempts
 	reported uint64 // earlier drops that it tells
 }
 
-func (b *batch) add(r *Recorder, row *lc.Row) {
-	next, err := lc.Append(b.data, row)
-	if err != nil {
-		r.log.Warn("connection row left out", "error", err)
-		return
-	}
-	b.data = next
-	b.rows++
+//nolint:gochecknoglobals // shared by all recorders of the process
+var batches = sync.Pool{New: func() any { return &batch{data: make([]byte, 0, flushBytes+4<<10)} }}
+
+func (b *batch) release() {
+	*b = batch{data: b.data[:0]}
+	batches.Put(b)
 }
 
 // send publishes one batch, under the same id at every try.

@@ -4,7 +4,11 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
+	"unsafe"
 
 	"partyline/events"
 	lc "partyline/events/lifecycle"
@@ -55,5 +59,119 @@ func TestRefusedAttemptIsPublishedMaskedAndOnce(t *testing.T) {
 	}
 	if len(got) != 4 || stages[lc.StageOrigin].Status != 403 || stages[lc.StageClosed].CloseBy != "server" {
 		t.Errorf("rows %+v", got)
+	}
+}
+
+// rowsOf runs what fn does and returns the rows that are published.
+func rowsOf(t *testing.T, fn func(r *Recorder)) (rows []lc.Row, bytes int) {
+	t.Helper()
+	r := New(Config{Gateway: "g1"}, func(_ context.Context, _, _ string, b []byte) error {
+		got, err := lc.Decode(b)
+		rows, bytes = append(rows, got...), bytes+len(b)
+		return err
+	}, slog.New(slog.DiscardHandler))
+	fn(r)
+	var batches uint64
+	r.flush(t.Context(), &batches)
+	return rows, bytes
+}
+
+// Every row of an attempt has all columns, also those that were learned later,
+// though a batch has them once.
+func TestRowsOfAnAttemptShareTheirColumns(t *testing.T) {
+	t.Parallel()
+	agent := strings.Repeat("agent ", 40)
+	rows, size := rowsOf(t, func(r *Recorder) {
+		a := r.Begin(netip.MustParseAddrPort("192.0.2.77:999"), netip.MustParseAddrPort("192.0.2.1:8001"), "ws")
+		a.Describe(func(row *lc.Row) { row.UserAgent, row.Path = agent, "/ws/chat/" })
+		a.Stage(lc.StageRequest)
+		a.Describe(func(row *lc.Row) { row.UserHash = "0123456789abcdef" })
+		for _, s := range []lc.Stage{lc.StageAuth, lc.StageUpgraded, lc.StageFirstFrame, lc.StageJoined} {
+			a.Stage(s)
+		}
+		a.Describe(func(*lc.Row) { t.Error("described when it was open") })
+		a.Traffic(1, 2, 3, 4, 5)
+		a.RTT(time.Millisecond)
+		a.Close(1000, "client", "bye")
+	})
+	var names []string
+	for _, row := range rows {
+		names = append(names, string(row.Stage))
+		if row.Conn != rows[0].Conn || row.UserAgent != agent || row.Path != "/ws/chat/" || row.UserHash != "0123456789abcdef" ||
+			row.Gateway != "g1" || row.LocalPort != 8001 || row.ClientPort != 999 || row.ClientIP != netip.MustParseAddr("192.0.2.0") {
+			t.Errorf("%s: %+v", row.Stage, row)
+		}
+		if (row.FramesOut != 0) != (row.Stage == lc.StageClosed) {
+			t.Errorf("%s: %d frames", row.Stage, row.FramesOut)
+		}
+	}
+	if got := strings.Join(names, " "); got != "closed accept request auth upgraded first_frame joined ping" {
+		t.Errorf("stages: %s", got)
+	}
+	if rows[0].CloseReason != "bye" || rows[0].QueuePeak != 5 || rows[7].RTT != time.Millisecond {
+		t.Errorf("closed %+v, ping %+v", rows[0], rows[7])
+	}
+	if size > 2*len(agent)+8*160+600 { // twice: closing rows have batches of their own
+		t.Errorf("%d bytes", size)
+	}
+}
+
+// A full queue drops the oldest rows, and those of ends last; every drop is
+// counted.
+func TestFullQueueDropsTheOldest(t *testing.T) {
+	t.Parallel()
+	const n = maxQueued
+	rows, _ := rowsOf(t, func(r *Recorder) {
+		for range n {
+			a := r.Begin(netip.AddrPort{}, netip.AddrPort{}, "ws")
+			a.Stage(lc.StageUpgraded)
+			a.Close(1000, "client", "")
+		}
+		if s := r.Stats(); s.Queued > maxQueued || s.Queued+int(s.Dropped) != 3*n {
+			t.Errorf("%+v", s)
+		}
+	})
+	counts := map[lc.Stage]int{}
+	for _, row := range rows {
+		counts[row.Stage]++
+	}
+	dropped, err := strconv.Atoi(rows[0].ErrorDetail)
+	if err != nil || counts[lc.StageClosed]-1 < n*9/10 || len(rows)-1+dropped != 3*n {
+		t.Errorf("%v, %d dropped, %v", err, dropped, counts)
+	}
+}
+
+// What an attempt keeps while its connection is open is small, and recording a
+// stage of it costs little.
+func TestOpenAttemptIsSmall(t *testing.T) {
+	if size := unsafe.Sizeof(Attempt{}); size > 208 {
+		t.Errorf("%d bytes", size)
+	}
+	r := newRecorder("g1")
+	a := r.Begin(netip.MustParseAddrPort("192.0.2.77:999"), netip.AddrPort{}, "ws")
+	a.Stage(lc.StageUpgraded)
+	if n := testing.AllocsPerRun(100, func() { a.Stage(lc.StageJoined) }); n > 1 { // the text of the id
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkConnect(b *testing.B) {
+	r := newRecorder("g1")
+	from, to := netip.MustParseAddrPort("192.0.2.77:999"), netip.MustParseAddrPort("192.0.2.1:8001")
+	var batches uint64
+	b.ReportAllocs()
+	for b.Loop() {
+		a := r.Begin(from, to, "ws")
+		a.Describe(func(row *lc.Row) {
+			row.Host, row.Path, row.UserAgent = "localhost:8001", "/ws/chat/", "Mozilla/5.0 (X11; Linux x86_64)"
+		})
+		for _, s := range []lc.Stage{
+			lc.StageRequest, lc.StageOrigin, lc.StageAuth, lc.StageLimits, lc.StageUpgraded, lc.StageFirstFrame, lc.StageJoined,
+		} {
+			a.Stage(s)
+		}
+		if r.Stats().Queued > maxQueued/2 {
+			r.flush(b.Context(), &batches)
+		}
 	}
 }
