@@ -1,12 +1,15 @@
 package events
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"hash"
 	"strings"
+	"sync"
 )
 
 // Labels keep the HMACs of one secret apart.
@@ -41,16 +44,42 @@ func MsgID(secret []byte, uid, id string) string {
 
 // keyed is HMAC-SHA256 over parts, each preceded by its length.
 func keyed(secret []byte, parts ...string) [sha256.Size]byte {
-	mac := hmac.New(sha256.New, secret)
-	var length [4]byte
+	m := macs.Get().(*mac)
+	m.key(secret)
+	b := m.buf[:0]
 	for _, p := range parts {
-		binary.BigEndian.PutUint32(length[:], uint32(len(p)))
-		mac.Write(length[:])
-		mac.Write([]byte(p))
+		b = binary.BigEndian.AppendUint32(b, uint32(len(p)))
+		b = append(b, p...)
 	}
-	var sum [sha256.Size]byte
-	mac.Sum(sum[:0])
+	m.hash.Write(b)
+	m.buf = b
+	sum := [sha256.Size]byte(m.hash.Sum(m.sum[:0]))
+	if cap(m.buf) <= maxKeptBuffer {
+		macs.Put(m)
+	}
 	return sum
+}
+
+// mac is an HMAC that is used again: it has digested its key already.
+type mac struct {
+	secret []byte
+	hash   hash.Hash
+	buf    []byte
+	sum    [sha256.Size]byte
+}
+
+const maxKeptBuffer = 4 << 10
+
+//nolint:gochecknoglobals // a pool
+var macs = sync.Pool{New: func() any { return new(mac) }}
+
+// key makes m ready for a message under secret.
+func (m *mac) key(secret []byte) {
+	if m.hash != nil && bytes.Equal(m.secret, secret) {
+		m.hash.Reset()
+		return
+	}
+	m.secret, m.hash = bytes.Clone(secret), hmac.New(sha256.New, secret)
 }
 
 // GuestName makes a name for somebody who gave none: "guest-" and six random

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -390,6 +391,7 @@ func (id *Identity) mayWrite(room string) bool { return id.MayWrite == nil || id
 
 // NewSession makes the session of one accepted connection.
 func (h *Hub) NewSession(id Identity) ws.Session {
+	id.User = strings.Clone(id.User) // not a part of the request head
 	s := &session{h: h, id: id}
 	s.known.Store(id.Known)
 	return s

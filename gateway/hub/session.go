@@ -20,7 +20,7 @@ type session struct {
 	h      *Hub
 	id     Identity
 	conn   ws.Conn
-	connID string
+	connID string // until the client was told; "" then
 	opened time.Time
 
 	malformed int // in a row; only used by Message
@@ -61,6 +61,7 @@ func (s *session) Open(c ws.Conn) {
 	s.h.stats.connections.Add(1)
 	s.h.addSession(s)
 	s.send(func(dst []byte) []byte { return frame.AppendWelcome(dst, s.welcome()) })
+	s.connID = ""
 	if s.h.draining.Load() {
 		s.h.sayBye(s)
 	}
