@@ -28,7 +28,7 @@ type conn struct {
 
 func newConn(e *engine, nc net.Conn, acc *Acceptance, a *lifecycle.Attempt) *conn {
 	c := &conn{eng: e, nc: nc, direct: newDirect(nc)}
-	c.init(c, &e.clock, e.start, &e.cfg, acc, a)
+	c.init(c, &e.clock, &e.cfg, acc, a)
 	c.changed.L = &c.mu
 	c.loop = c.writeLoop
 	return c

@@ -230,7 +230,7 @@ func (c *econn) refuse(ref *Refusal) {
 	_ = WriteRefusal(&answer, ref) // a buffer takes everything
 	c.loop.eng.gate.shaken(&c.ticket)
 	c.hs.refused = true
-	if n, err := send(c.fd, answer.Bytes()); err != 0 || n < answer.Len() {
+	if n, err := send(c.fd, answer.Bytes(), 0); err != 0 || n < answer.Len() {
 		c.lose()
 		return
 	}
@@ -262,8 +262,11 @@ func (c *econn) establish(req *Request, acc *Acceptance) {
 	deflate := e.cfg.extension(req)
 	err := answer(&response, req, acc.Subprotocol, deflate)
 	if err == nil {
-		var n int
-		if n, err = c.try(response.Bytes()); n < response.Len() && err == nil {
+		// Together with what the session sends first.
+		n, errno := send(c.fd, response.Bytes(), unix.MSG_MORE)
+		if errno != 0 {
+			err = errno
+		} else if n < response.Len() {
 			err = unix.EAGAIN // nothing was written before: the peer is odd
 		}
 	}
@@ -277,7 +280,7 @@ func (c *econn) establish(req *Request, acc *Acceptance) {
 	a.Stage(lc.StageUpgraded)
 	c.mu.Lock()
 	c.by = 0
-	c.init(c, c.clock, e.start, &e.cfg, acc, a)
+	c.init(c, c.clock, &e.cfg, acc, a)
 	c.compress(deflate)
 	c.mu.Unlock()
 	c.linked.Store(true)
@@ -286,6 +289,9 @@ func (c *econn) establish(req *Request, acc *Acceptance) {
 	}
 	c.sess.Open(c)
 	c.mu.Lock()
+	if c.out.framesOut == 0 {
+		push(c.fd)
+	}
 	c.hs = nil
 	c.phase = phaseOpen
 	turn := c.missed != 0 || c.in.buf != nil || c.decided || c.broken

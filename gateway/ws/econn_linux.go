@@ -71,7 +71,7 @@ type opening struct {
 
 // try implements wire.
 func (c *econn) try(b []byte) (int, error) {
-	n, err := send(c.fd, b)
+	n, err := send(c.fd, b, 0)
 	if err != 0 {
 		return n, err
 	}

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"partyline/gateway/lifecycle"
@@ -21,7 +20,7 @@ type engine struct {
 	wake  chan struct{} // tells the sweeper that a shutdown has nothing left
 	// clock is engine time in nanoseconds: monotonic, coarse, moved by the
 	// sweeper while connections are open.
-	clock atomic.Int64
+	clock clock
 
 	gate *gate
 
@@ -55,6 +54,7 @@ func NewGoroutine(cfg Config) (Engine, error) {
 func newEngine(cfg Config, g *gate) *engine {
 	e := &engine{cfg: cfg, gate: g, start: time.Now(), live: make(map[*slot]struct{}), wake: make(chan struct{}, 1)}
 	e.changed.L = &e.mu
+	e.clock.start = e.start
 	return e
 }
 

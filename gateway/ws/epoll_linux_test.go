@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -178,7 +179,7 @@ func TestTurnsAreBounded(t *testing.T) {
 	}
 	defer l.file.Close()
 	c.loop, c.clock, c.fd = l, &l.clock, -1
-	c.init(c, c.clock, e.start, &cfg, &Acceptance{Session: sess}, nil)
+	c.init(c, c.clock, &cfg, &Acceptance{Session: sess}, nil)
 	c.in = inbox{buf: getBuffer(64 << 10)}
 	frame := masked(0x81, []byte("x"))
 	for range 5 * turnFrames {
@@ -204,3 +205,12 @@ type countingSession struct{ messages int }
 func (s *countingSession) Open(Conn)            {}
 func (s *countingSession) Message(bool, []byte) { s.messages++ }
 func (s *countingSession) Closed(CloseInfo)     {}
+
+// An idle connection is its struct and two places, in table and wheel: what is
+// added to the struct is paid by every connection.
+func TestIdleConnectionIsSmall(t *testing.T) {
+	t.Parallel()
+	if size := unsafe.Sizeof(econn{}); size > 576 { // a size class of Go's allocator
+		t.Errorf("%d bytes", size)
+	}
+}

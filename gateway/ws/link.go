@@ -15,8 +15,7 @@ import (
 // One goroutine at a time, the connection's reader, uses the fields marked so.
 type link struct {
 	wire    wire
-	clock   *atomic.Int64 // engine time
-	start   time.Time     // of the engine, for round trips
+	clock   *clock
 	sess    Session
 	opts    Options
 	attempt *lifecycle.Attempt
@@ -26,8 +25,8 @@ type link struct {
 	// For heartbeats, in engine time.
 	lastRecv, lastSent, lastPing atomic.Int64
 	paused                       atomic.Bool // reading waits for the queue
-	// For round trips.
-	pingID, pingAt, rtt atomic.Int64
+	// For round trips; the payload of a ping is lastPing.
+	pingAt, rtt atomic.Int64
 	// closing is decided, for fast paths without the mutex.
 	closing atomic.Bool
 
@@ -39,8 +38,8 @@ type link struct {
 	// writes that a socket takes at once, deadlines, and Options.SlowFrame.
 	mu      sync.Mutex
 	out     outbound
-	decided bool // info is final
-	info    CloseInfo
+	decided bool       // info is there, and final
+	info    *CloseInfo // an open connection has none
 	broken  bool // nothing can be written any more
 	untold  bool // the Close frame was not written
 	fin     bool // shut down the sending side once all is written
@@ -66,8 +65,17 @@ type wire interface {
 	brokeOff()
 }
 
-func (c *link) init(w wire, clock *atomic.Int64, start time.Time, cfg *Config, acc *Acceptance, a *lifecycle.Attempt) {
-	c.wire, c.clock, c.start = w, clock, start
+// clock is engine time, in nanoseconds: coarse, and it never jumps.
+type clock struct {
+	atomic.Int64
+	start time.Time // for round trips, which are measured in real time
+}
+
+// real is the real monotonic time since the start, in nanoseconds.
+func (c *clock) real() int64 { return int64(time.Since(c.start)) }
+
+func (c *link) init(w wire, clock *clock, cfg *Config, acc *Acceptance, a *lifecycle.Attempt) {
+	c.wire, c.clock = w, clock
 	c.sess, c.opts, c.attempt = acc.Session, cfg.fill(acc.Options), a
 	c.rd.maxMessage, c.rd.binary = c.opts.MaxMessageBytes, c.opts.Binary
 	c.opened = clock.Load()
@@ -169,7 +177,7 @@ func (c *link) decide(info CloseInfo, last *Frame) {
 
 // settle fixes the outcome without writing anything. mu is held.
 func (c *link) settle(info CloseInfo) {
-	c.decided, c.info = true, info
+	c.decided, c.info = true, &info
 	c.closing.Store(true)
 	c.wire.settled()
 }
@@ -199,7 +207,7 @@ const untoldReason = ", not told"
 // ended tells everybody how it was. It is called last, once.
 func (c *link) ended() {
 	c.mu.Lock()
-	info := c.info
+	info := *c.info
 	if c.untold && info.Initiator == ByServer {
 		info.Reason += untoldReason
 	}
@@ -259,11 +267,11 @@ func (c *link) congested() bool {
 
 // ponged takes the answer to our latest ping.
 func (c *link) ponged(payload []byte) {
-	if len(payload) != 8 || int64(binary.BigEndian.Uint64(payload)) != c.pingID.Load() {
+	if len(payload) != 8 || int64(binary.BigEndian.Uint64(payload)) != c.lastPing.Load() {
 		return
 	}
 	if at := c.pingAt.Swap(0); at != 0 {
-		rtt := int64(time.Since(c.start)) - at
+		rtt := c.clock.real() - at
 		c.rtt.Store(rtt)
 		c.attempt.RTT(time.Duration(rtt))
 	}
@@ -272,8 +280,7 @@ func (c *link) ponged(payload []byte) {
 // ping sends a ping; its payload is now, which is engine time.
 func (c *link) ping(f *Frame, now int64) {
 	c.lastPing.Store(now)
-	c.pingID.Store(now)
-	c.pingAt.Store(int64(time.Since(c.start)))
+	c.pingAt.Store(c.clock.real())
 	c.Send(f)
 }
 

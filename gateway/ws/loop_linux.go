@@ -29,7 +29,7 @@ type loop struct {
 	epfd  int
 	file  *os.File // owns epfd
 	raw   syscall.RawConn
-	clock atomic.Int64 // engine time of its connections: coarse, never jumps
+	clock clock        // engine time of its connections
 	conns atomic.Int64 // to share connections out
 	done  chan struct{}
 
@@ -79,6 +79,7 @@ func newLoop(e *epoll) (*loop, error) {
 	}
 	l.timers.tick, l.timers.of = int64(e.tick()), func(c *econn) *timed[econn] { return &c.timed }
 	l.last = e.since()
+	l.clock.start = e.start
 	return l, nil
 }
 

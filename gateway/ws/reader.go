@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
@@ -76,9 +77,6 @@ type reader struct {
 	inflate  *inflater // while such a message is incomplete
 
 	count uint64 // messages, and control frames outside of messages, completed
-
-	src     bytes.Reader
-	scratch [ws.MaxHeaderSize]byte
 }
 
 // next looks at the unconsumed bytes b. n is how many of them the item took; 0
@@ -117,15 +115,13 @@ func (r *reader) next(b []byte) (it item, n int, v *violation) {
 
 // readHead reads the header of the next frame when all of it is there.
 func (r *reader) readHead(b []byte) *violation {
-	r.src.Reset(b)
-	h, err := ws.ReadHeaderBuffer(&r.src, r.scratch[:])
+	h, headLen, err := parseHeader(b)
 	switch {
 	case errors.Is(err, ws.ErrHeaderLengthMSB):
 		return badLength
 	case err != nil: // the source ended
 		return nil
 	}
-	headLen := len(b) - r.src.Len()
 	if v := r.check(h, headLen); v != nil {
 		return v
 	}
@@ -137,6 +133,27 @@ func (r *reader) readHead(b []byte) *violation {
 		}
 	}
 	return nil
+}
+
+// headerSource shows bytes to gobwas. Connections share them: they are used for a
+// moment only.
+type headerSource struct {
+	src     bytes.Reader
+	scratch [ws.MaxHeaderSize]byte
+}
+
+//nolint:gochecknoglobals // a pool
+var headerSources = sync.Pool{New: func() any { return new(headerSource) }}
+
+// parseHeader reads the header at the beginning of b, which is n bytes long.
+func parseHeader(b []byte) (h ws.Header, n int, err error) {
+	s := headerSources.Get().(*headerSource)
+	s.src.Reset(b)
+	h, err = ws.ReadHeaderBuffer(&s.src, s.scratch[:])
+	n = len(b) - s.src.Len()
+	s.src.Reset(nil)
+	headerSources.Put(s)
+	return h, n, err
 }
 
 // rsv1 is the reserved bit that marks compressed messages (RFC 7692 section 6).

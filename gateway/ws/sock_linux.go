@@ -30,12 +30,13 @@ func recv(fd int32, b []byte) (int, unix.Errno) {
 }
 
 // send writes what the socket takes at once. A lost peer is an error and no
-// SIGPIPE.
-func send(fd int32, b []byte) (int, unix.Errno) {
+// SIGPIPE. With flags of MSG_MORE it leaves together with what comes next, or
+// after push.
+func send(fd int32, b []byte, flags uintptr) (int, unix.Errno) {
 	sent := 0
 	for sent < len(b) {
 		n, _, err := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[sent])), uintptr(len(b)-sent),
-			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL|flags, 0, 0)
 		switch err {
 		case 0:
 			sent += int(n)
@@ -47,6 +48,11 @@ func send(fd int32, b []byte) (int, unix.Errno) {
 		}
 	}
 	return sent, 0
+}
+
+// push has what was sent with MSG_MORE leave at once.
+func push(fd int32) {
+	_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 }
 
 // sendFrames writes the first frames of a queue in one call, without the first
