@@ -20,8 +20,8 @@ var ErrBatch = errors.New("not a batch of connection rows")
 
 // wireRow is a row as it is stored: one JSON object a line. Times and
 // durations are microseconds; empty members are left out. Same says that the line
-// has only the columns of its [Step] and Conn, and that the others are those of
-// the latest line of Conn in the batch.
+// has only the columns of its [Step], and that the others are those of the latest
+// line of Conn in the batch, or, without Conn, of the line before.
 type wireRow struct {
 	Time        int64      `json:"t"`
 	Trace       string     `json:"tr,omitempty"`
@@ -86,6 +86,9 @@ func Decode(batch []byte) ([]Row, error) {
 		row := w.row()
 		if w.Same {
 			i, ok := latest[row.Conn]
+			if w.Conn == "" {
+				i, ok = len(rows)-1, len(rows) > 0
+			}
 			if !ok {
 				return nil, fmt.Errorf("%w: row %d: nothing before it is of its connection", ErrBatch, len(rows))
 			}

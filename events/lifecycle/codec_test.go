@@ -102,16 +102,22 @@ func TestLineWithTheColumnsOfItsConnection(t *testing.T) {
 	batch, _ = Append(batch, &other)
 	step := Step{Time: time.UnixMicro(7).UTC(), Stage: StageJoined, Outcome: OK, SinceAccept: time.Second}
 	batch = AppendEnd(AppendSame(AppendStep(batch, &step), "one"))
+	batch = AppendEnd(AppendSame(AppendStep(batch, &step), ""))
 	rows, err := Decode(batch)
-	if err != nil || len(rows) != 3 {
+	if err != nil || len(rows) != 4 {
 		t.Fatalf("%v\n%s", err, batch)
 	}
-	if want := step.Row(&base); !reflect.DeepEqual(rows[2], want) {
-		t.Errorf("got  %+v\nwant %+v", rows[2], want)
+	want := step.Row(&base)
+	for _, got := range rows[2:] {
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("got  %+v\nwant %+v", got, want)
+		}
 	}
-	orphan := AppendEnd(AppendSame(AppendStep(nil, &step), "one"))
-	if _, err := Decode(orphan); !errors.Is(err, ErrBatch) {
-		t.Errorf("without a line before it: %v", err)
+	for _, conn := range []string{"one", ""} {
+		orphan := AppendEnd(AppendSame(AppendStep(nil, &step), conn))
+		if _, err := Decode(orphan); !errors.Is(err, ErrBatch) {
+			t.Errorf("%q without a line before it: %v", conn, err)
+		}
 	}
 }
 

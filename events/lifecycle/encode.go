@@ -85,7 +85,8 @@ func AppendHow(dst []byte, r *Row) []byte {
 }
 
 // AppendSame adds, in place of AppendWho and AppendHow, that the columns are
-// those of the latest line of the same connection in the batch.
+// those of the latest line of the same connection in the batch; conn is "" for
+// the connection of the line before.
 func AppendSame(dst []byte, conn string) []byte {
 	return appendFlag(appendText(dst, "c", conn), "=", true)
 }

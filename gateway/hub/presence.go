@@ -147,7 +147,7 @@ func (r *room) presenceTick(now time.Time) (again bool) {
 		case shrank:
 			joined, left = r.everybody(), nil // nobody was named so far
 		}
-		r.tell(r.conns, joined, left)
+		r.tell(r.toBeTold(left), joined, left)
 		pr.toldCount = pr.present
 	}
 	r.greet()
@@ -189,6 +189,26 @@ func (r *room) collectChanges() (joined, left []frame.Person, delta delta) {
 	}
 	pr.changed = nil
 	return joined, left, delta
+}
+
+// toBeTold is who gets what changed since the last tick: everybody, without those
+// who are greeted right after. It is the room's own list where it can be.
+func (r *room) toBeTold(left []frame.Person) []ws.Conn {
+	news := r.people.newcomers
+	if len(news) == 0 || len(left) > 0 || r.people.present > r.h.cfg.PresenceNames {
+		return r.conns
+	}
+	greeted := make(map[*member]struct{}, len(news))
+	for _, m := range news {
+		greeted[m] = struct{}{}
+	}
+	var rest []ws.Conn
+	for i, m := range r.live {
+		if _, ok := greeted[m]; !ok {
+			rest = append(rest, r.conns[i])
+		}
+	}
+	return rest
 }
 
 // greet tells those who joined since the last tick who is there.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 	"time"
+	"unsafe"
 
 	"partyline/gateway/ws"
 )
@@ -184,5 +185,13 @@ func TestWindow(t *testing.T) {
 	}
 	if n = w.add(now.Add(11*time.Second), 10*time.Second); n != 1 {
 		t.Errorf("counted %d after a pause", n)
+	}
+}
+
+// Every connection has one.
+func TestSessionIsSmall(t *testing.T) {
+	t.Parallel()
+	if size := unsafe.Sizeof(session{}); size > 320 { // a size class of Go's allocator
+		t.Errorf("%d bytes", size)
 	}
 }

@@ -206,15 +206,17 @@ func (a *Attempt) seal() {
 	a.opening = nil
 }
 
-// appendRow appends the line of a step: with all columns, or, with same, only
-// with its own.
-func (a *Attempt) appendRow(dst []byte, s *lc.Step, same bool) []byte {
+// appendRow appends the line of a step: with all columns, or, when same says that
+// the batch has them already, only with its own; next: in the line before.
+func (a *Attempt) appendRow(dst []byte, s *lc.Step, same, next bool) []byte {
 	dst = lc.AppendStep(dst, s)
-	conn := a.id.String()
-	if same {
-		dst = lc.AppendSame(dst, conn)
-	} else {
-		dst = lc.AppendWho(dst, &lc.Row{Conn: conn, Trace: a.trace, ClientIP: a.client, ClientPort: a.port, UserHash: a.userHash})
+	switch {
+	case same && next:
+		dst = lc.AppendSame(dst, "")
+	case same:
+		dst = lc.AppendSame(dst, a.id.String())
+	default:
+		dst = lc.AppendWho(dst, &lc.Row{Conn: a.id.String(), Trace: a.trace, ClientIP: a.client, ClientPort: a.port, UserHash: a.userHash})
 		dst = append(dst, a.how.Value()...)
 	}
 	return lc.AppendEnd(dst)
@@ -245,7 +247,7 @@ func (a *Attempt) rememberStep(step lc.Step) {
 		return
 	}
 	// What came before is forgotten: the request has to be told again.
-	rows, err := lc.Decode(a.appendRow(nil, &step, false))
+	rows, err := lc.Decode(a.appendRow(nil, &step, false, false))
 	if err != nil {
 		a.rec.log.Error("own row cannot be read", "error", err)
 		return

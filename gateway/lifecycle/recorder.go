@@ -95,8 +95,8 @@ func (r *Recorder) enqueue(a *Attempt, steps ...lc.Step) {
 			q = &r.closing
 		}
 		b := r.open(q)
-		b.data = a.appendRow(b.data, &steps[i], a.batch == b.number)
-		a.batch = b.number
+		b.data = a.appendRow(b.data, &steps[i], a.batch == b.number, b.latest == a)
+		a.batch, b.latest = b.number, a
 		b.rows++
 		r.rows++
 		full = full || len(b.data) >= flushBytes
@@ -190,9 +190,10 @@ func (r *Recorder) report(dropped uint64) *batch {
 // batch is one message of stream CONN in the making.
 type batch struct {
 	data     []byte
-	number   uint64 // unique among those of the recorder, from 1
-	rows     int    // of attempts
-	reported uint64 // earlier drops that it tells
+	number   uint64   // unique among those of the recorder, from 1
+	latest   *Attempt // of the last row
+	rows     int      // of attempts
+	reported uint64   // earlier drops that it tells
 }
 
 //nolint:gochecknoglobals // shared by all recorders of the process
