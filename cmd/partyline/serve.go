@@ -114,6 +114,7 @@ func (s *server) run(ctx context.Context) error {
 		}
 		return err
 	}
+	g.start(g.stage(), "memory", giveMemoryBack)
 	front := s.openFront(g, parts)
 	stored := make(chan struct{})
 	g.start(g.stage(), "start", func(ctx context.Context) error {
