@@ -67,11 +67,15 @@ type wireRow struct {
 	Same        bool       `json:"=,omitempty"`
 }
 
-// Decode returns the rows of a batch in their order. It returns ErrBatch for
-// what is not one, or is over the bounds.
+// Decode returns the rows of a batch in their order, packed by [Pack] or not. It
+// returns ErrBatch for what is not one, or is over the bounds.
 func Decode(batch []byte) ([]Row, error) {
 	if len(batch) > MaxBatchBytes {
 		return nil, fmt.Errorf("%w: %d bytes", ErrBatch, len(batch))
+	}
+	batch, err := unpack(batch)
+	if err != nil {
+		return nil, err
 	}
 	var rows []Row
 	latest := make(map[string]int) // row of each connection

@@ -121,6 +121,32 @@ func TestLineWithTheColumnsOfItsConnection(t *testing.T) {
 	}
 }
 
+func TestPackedBatchComesBack(t *testing.T) {
+	t.Parallel()
+	full := fullRow(t)
+	var batch []byte
+	for range 100 {
+		batch, _ = Append(batch, &full)
+	}
+	packed := Pack([]byte("before"), batch)[len("before"):]
+	got, err := Decode(packed)
+	if err != nil || len(got) != 100 || !reflect.DeepEqual(got[99], full) || len(packed) > len(batch)/4 {
+		t.Errorf("%v, %d rows, %d bytes of %d", err, len(got), len(packed), len(batch))
+	}
+	for name, bad := range map[string][]byte{
+		"cut":    packed[:len(packed)/2],
+		"a bomb": Pack(nil, make([]byte, MaxBatchBytes+1)),
+		"empty":  {packedMark},
+	} {
+		if _, err := Decode(bad); !errors.Is(err, ErrBatch) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if rows, err := Decode(Pack(nil, nil)); err != nil || len(rows) != 0 {
+		t.Errorf("nothing: %v, %v", rows, err)
+	}
+}
+
 func TestAppendAllocatesNothing(t *testing.T) {
 	row := fullRow(t)
 	buf := make([]byte, 0, 8<<10)

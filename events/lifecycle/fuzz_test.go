@@ -9,6 +9,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"t":1,"s":"accept","o":"ok","ci":"192.0.2.0","p":["user"]}` + "\n"))
 	f.Add([]byte("{}\n{"))
 	f.Add([]byte(`{"t":1,"c":"x","h":"a"}` + "\n" + `{"t":2,"c":"x","s":"joined","=":true}` + "\n"))
+	f.Add(Pack(nil, []byte(`{"t":1,"c":"x","h":"a"}`+"\n"+`{"t":2,"s":"joined","=":true}`+"\n")))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		rows, err := Decode(in)
 		if err != nil {

@@ -199,6 +199,9 @@ type batch struct {
 //nolint:gochecknoglobals // shared by all recorders of the process
 var batches = sync.Pool{New: func() any { return &batch{data: make([]byte, 0, flushBytes+4<<10)} }}
 
+//nolint:gochecknoglobals // the same
+var packs = sync.Pool{New: func() any { return new([]byte) }}
+
 func (b *batch) release() {
 	*b = batch{data: b.data[:0]}
 	batches.Put(b)
@@ -207,11 +210,14 @@ func (b *batch) release() {
 // send publishes one batch, under the same id at every try.
 func (r *Recorder) send(ctx context.Context, batches *uint64, b *batch) {
 	*batches++
+	p := packs.Get().(*[]byte)
+	defer packs.Put(p)
+	*p = lc.Pack((*p)[:0], b.data)
 	id := r.cfg.Gateway + "-" + strconv.FormatUint(*batches, 10)
 	var err error
 	for range maxTries {
 		try, cancel := context.WithTimeout(ctx, time.Second)
-		err = r.publish(try, "conn."+r.cfg.Gateway, id, b.data)
+		err = r.publish(try, "conn."+r.cfg.Gateway, id, *p)
 		cancel()
 		if err == nil {
 			return

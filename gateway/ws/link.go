@@ -40,9 +40,9 @@ type link struct {
 	out     outbound
 	decided bool       // info is there, and final
 	info    *CloseInfo // an open connection has none
-	broken  bool // nothing can be written any more
-	untold  bool // the Close frame was not written
-	fin     bool // shut down the sending side once all is written
+	broken  bool       // nothing can be written any more
+	untold  bool       // the Close frame was not written
+	fin     bool       // shut down the sending side once all is written
 }
 
 // wire is the engine's part of a connection. Its methods are called with the
