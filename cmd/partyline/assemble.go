@@ -15,6 +15,7 @@ import (
 	"partyline/events/stream"
 	"partyline/gateway/admission"
 	"partyline/gateway/api"
+	"partyline/gateway/token"
 	"partyline/projections"
 	"partyline/web"
 )
@@ -22,6 +23,7 @@ import (
 // parts is what the roles of this process consist of.
 type parts struct {
 	logs            []<-chan struct{} // each closed when that handle on the log is open
+	tokens          *token.Verifier   // nil in open mode
 	gateway         *gatewayParts     // nil without the role
 	model           *projections.Model
 	query           query.Backend
@@ -88,8 +90,14 @@ func (s *server) assemble(ctx context.Context, g *group) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.tokens, err = s.verifier(); err != nil {
+		return nil, err
+	}
+	if p.tokens != nil {
+		g.start(g.stage(), "keys of tokens", p.tokens.Run)
+	}
 	if s.cfg.Has("gateway") {
-		p.gateway, err = newGateway(s.cfg, s.version, nc, l, p.query, policy, s.log.With("component", "gateway"))
+		p.gateway, err = newGateway(s.cfg, s.version, nc, l, p.query, policy, p.tokens, s.log.With("component", "gateway"))
 		if err != nil {
 			return nil, err
 		}
@@ -171,7 +179,7 @@ func (s *server) newAPI(p *parts, l *stream.Log, policy *admission.Policy) (http
 		ClientReports: s.cfg.Reports,
 	}
 	deps := api.Deps{
-		Query: p.query, Log: l, Policy: policy,
+		Query: p.query, Log: l, Policy: policy, Tokens: p.tokens,
 		Ready: func() error {
 			if !p.ready.Load() {
 				return errNotReady

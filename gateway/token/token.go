@@ -45,6 +45,7 @@ type Config struct {
 // Verifier verifies tokens. It is safe for concurrent use.
 type Verifier struct {
 	parser *jwt.Parser
+	leeway time.Duration
 	key    jwt.Keyfunc
 	set    *keySet // nil without JWKSURL
 }
@@ -55,7 +56,7 @@ func New(cfg Config) (*Verifier, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	v := &Verifier{}
+	v := &Verifier{leeway: cfg.Leeway}
 	var algorithms []string
 	switch {
 	case countSet(len(cfg.Secret) > 0, len(cfg.PublicKey) > 0, cfg.JWKSURL != "") != 1:
@@ -137,7 +138,8 @@ func parsePublicKey(data []byte) (key any, algorithm string, err error) {
 	return nil, "", errors.New("token: the public key is neither RSA nor P-256")
 }
 
-// Claims are what a verified token says.
+// Claims are what a verified token says. They do not change. Nil stands for open
+// mode, in which everybody may read and write every room, for ever.
 type Claims struct {
 	Subject string // 1 to 255 bytes
 	Name    string // to show; normalised
@@ -145,19 +147,30 @@ type Claims struct {
 	Admin   bool // as good as the admin token
 
 	rooms, moderate []string
+	leeway          time.Duration
 }
 
-// MayRead reports whether the holder may see and join a room.
-func (c *Claims) MayRead(room string) bool {
-	return c.Admin || matches(c.rooms, room) || matches(c.moderate, room)
+// Sub is the subject, "" of nil.
+func (c *Claims) Sub() string {
+	if c == nil {
+		return ""
+	}
+	return c.Subject
 }
 
-// MayWrite reports whether the holder may store events in a room.
-func (c *Claims) MayWrite(room string) bool { return c.MayRead(room) }
+// Expired reports whether the token has expired, as Verify would judge it.
+func (c *Claims) Expired(now time.Time) bool { return c != nil && !now.Before(c.Expires.Add(c.leeway)) }
+
+// MayEnter reports whether the holder may join a room, read and write there.
+func (c *Claims) MayEnter(room string) bool {
+	return c == nil || c.Admin || matches(c.rooms, room) || matches(c.moderate, room)
+}
 
 // MayModerate reports whether the holder may read the raw events of a room, with
-// what was deleted.
-func (c *Claims) MayModerate(room string) bool { return c.Admin || matches(c.moderate, room) }
+// what was deleted; in open mode nobody may.
+func (c *Claims) MayModerate(room string) bool {
+	return c != nil && (c.Admin || matches(c.moderate, room))
+}
 
 // matches reports whether a room is in a list of names and prefixes ("team-*").
 func matches(grants []string, room string) bool {
@@ -172,6 +185,9 @@ func matches(grants []string, room string) bool {
 // ErrNotKnownYet says that the keys were not read yet, or that a token's key may
 // have been published just now and the set is being read: ask again in a second.
 var ErrNotKnownYet = errors.New("the keys for tokens are being read")
+
+// ErrExpired is the end of a good token that has expired.
+var ErrExpired = refused("the token has expired")
 
 // payload is the body of a token.
 type payload struct {
@@ -204,7 +220,7 @@ func (v *Verifier) Verify(token string) (*Claims, error) {
 	}
 	return &Claims{
 		Subject: p.Subject, Name: shownName(p.Name, p.Subject), Expires: p.ExpiresAt.Time, Admin: p.Admin,
-		rooms: p.Rooms, moderate: p.Moderate,
+		rooms: p.Rooms, moderate: p.Moderate, leeway: v.leeway,
 	}, nil
 }
 
@@ -230,7 +246,7 @@ func explain(err error, p *payload) error {
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid), errors.Is(err, jwt.ErrTokenUnverifiable):
 		return refused("the token's signature or algorithm does not fit the key of this server")
 	case errors.Is(err, jwt.ErrTokenExpired):
-		return refused("the token has expired")
+		return ErrExpired
 	case errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
 		return refused("the token is not valid yet: its clock is ahead of this server's")
 	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing) && p.ExpiresAt == nil:

@@ -82,11 +82,11 @@ func TestClaims(t *testing.T) {
 	if err != nil || c.Subject != "u1" || c.Name != "José" || !c.Expires.Equal(exp) || c.Admin {
 		t.Fatalf("%+v, %v", c, err)
 	}
-	for room, want := range map[string][3]bool{ // read, write, moderate
-		"a": {true, true, false}, "team-1": {true, true, false}, "team-": {true, true, false}, "b": {true, true, true},
+	for room, want := range map[string][2]bool{ // enter, moderate
+		"a": {true, false}, "team-1": {true, false}, "team-": {true, false}, "b": {true, true},
 		"ab": {}, "tea": {}, "c": {},
 	} {
-		if got := [3]bool{c.MayRead(room), c.MayWrite(room), c.MayModerate(room)}; got != want {
+		if got := [2]bool{c.MayEnter(room), c.MayModerate(room)}; got != want {
 			t.Errorf("room %s: %v, want %v", room, got, want)
 		}
 	}
