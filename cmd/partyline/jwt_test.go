@@ -3,6 +3,7 @@ package main_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -36,7 +37,7 @@ func TestTokenMode(t *testing.T) {
 		t.Cleanup(func() { conn.Close() })
 		c := &chatClient{conn: conn, reader: conn}
 		if early != nil {
-			c.reader = early
+			c.reader = io.MultiReader(early, conn)
 		}
 		return c, nil
 	}
