@@ -73,10 +73,7 @@ func (v *Verifier) Run(ctx context.Context) error {
 	}
 	for {
 		pause := readEvery
-		if err := v.set.read(ctx); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		if err := v.set.read(ctx); err != nil && ctx.Err() == nil {
 			v.set.log.WarnContext(ctx, "keys for tokens cannot be read; those known before stay valid", "error", err)
 			pause = retryAfter
 		}
