@@ -9,6 +9,17 @@ import (
 
 var tokenSecret = []byte("0123456789abcdef0123456789abcdef")
 
+// setupTokens adds a hub in jwt mode to a fixture.
+func setupTokens(t *testing.T) (*fixture, *Hub, *token.Verifier) {
+	t.Helper()
+	v, err := token.New(token.Config{Secret: tokenSecret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fx := setup(t)
+	return fx, fx.addHubWith(v), v
+}
+
 // holder is a token that enters the rooms, and what it says.
 func holder(t *testing.T, v *token.Verifier, sub string, ttl time.Duration, rooms ...string) (string, *token.Claims) {
 	t.Helper()
@@ -25,12 +36,7 @@ func holder(t *testing.T, v *token.Verifier, sub string, ttl time.Duration, room
 
 func TestGrants(t *testing.T) {
 	t.Parallel()
-	v, err := token.New(token.Config{Secret: tokenSecret})
-	if err != nil {
-		t.Fatal(err)
-	}
-	fx := setup(t)
-	h := fx.addHubWith(v)
+	fx, h, v := setupTokens(t)
 	_, claims := holder(t, v, "u1", time.Hour, "a", "team-*")
 	c := fx.connectAs(h, Identity{UID: "00000000000000aa", User: "a", Claims: claims})
 	if w := c.expect("welcome"); w.Sub != "u1" {
@@ -87,12 +93,7 @@ func TestGrants(t *testing.T) {
 // A connection ends with its token, unless a new one comes in time.
 func TestTokenExpires(t *testing.T) {
 	t.Parallel()
-	v, err := token.New(token.Config{Secret: tokenSecret})
-	if err != nil {
-		t.Fatal(err)
-	}
-	fx := setup(t)
-	h := fx.addHubWith(v)
+	fx, h, v := setupTokens(t)
 	_, soon := holder(t, v, "u1", 1500*time.Millisecond, "*")
 	c := fx.connectAs(h, Identity{UID: "00000000000000aa", User: "a", Claims: soon})
 	kept := fx.connectAs(h, Identity{UID: "00000000000000ab", User: "b", Claims: soon})
@@ -117,12 +118,7 @@ func TestTokenExpires(t *testing.T) {
 // Tokens cost time to verify: a flood of them is refused.
 func TestAuthFlood(t *testing.T) {
 	t.Parallel()
-	v, err := token.New(token.Config{Secret: tokenSecret})
-	if err != nil {
-		t.Fatal(err)
-	}
-	fx := setup(t)
-	h := fx.addHubWith(v)
+	fx, h, v := setupTokens(t)
 	raw, claims := holder(t, v, "u1", time.Hour, "*")
 	c := fx.connectAs(h, Identity{UID: "00000000000000aa", User: "a", Claims: claims})
 	for range 200 {
