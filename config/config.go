@@ -19,6 +19,7 @@ type Config struct {
 	WSTLSKey        string   `key:"ws.tls.key" doc:"its private key"`
 	TrustedProxies  []string `key:"trusted-proxies" doc:"addresses and networks whose X-Forwarded-For is believed"`
 	WSPublicURL     string   `key:"ws.public-url" doc:"WebSocket URL that the page connects to; empty: its own origin"`
+	AdminAddr       string   `key:"admin.addr" doc:"listener of /metrics, /healthz and /readyz alone, without TLS and token; empty: the web port has them"`
 	AdminToken      string   `key:"admin.token" secret:"true" doc:"token for admin calls; empty: generated into data-dir/admin.token"`
 	Origins         []string `key:"origins" doc:"allowed origins besides the same host: exact, https://*.example.org, null, or *"`
 

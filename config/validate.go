@@ -71,6 +71,7 @@ func (v *validator) addresses(c Config) {
 		}
 	}
 	v.address("ws.addr", c.WSAddr, true)
+	v.address("admin.addr", c.AdminAddr, true)
 	v.address("nats.listen", c.NATSListen, true)
 	for _, h := range c.HTTPPublicHosts {
 		if strings.ContainsAny(h, "/@? ") || h == "" {

@@ -27,7 +27,8 @@ type parts struct {
 	gateway         *gatewayParts     // nil without the role
 	model           *projections.Model
 	query           query.Backend
-	handler         http.Handler
+	handler         http.Handler // of the web port
+	operations      http.Handler // of admin.addr; nil without it
 	ready, draining atomic.Bool
 }
 
@@ -103,8 +104,7 @@ func (s *server) assemble(ctx context.Context, g *group) (*parts, error) {
 		}
 		p.gateway.start(g)
 	}
-	p.handler, err = s.newAPI(p, l, policy)
-	return p, err
+	return p, s.addAPI(p, l, policy)
 }
 
 // addLog connects to the log and keeps a handle on it current.
@@ -167,11 +167,11 @@ func (s *server) policy() (*admission.Policy, error) {
 	return policy, nil
 }
 
-// newAPI makes the handler of the web port.
-func (s *server) newAPI(p *parts, l *stream.Log, policy *admission.Policy) (http.Handler, error) {
+// addAPI adds the handlers of the web port and of operations.
+func (s *server) addAPI(p *parts, l *stream.Log, policy *admission.Policy) error {
 	proxies, err := admission.ParseProxies(s.cfg.TrustedProxies)
 	if err != nil {
-		return nil, usageError{err}
+		return usageError{err}
 	}
 	cfg := api.Config{
 		Version: s.version, AdminToken: s.token, WSURLs: s.wsURLs, Started: time.Now(),
@@ -204,7 +204,15 @@ func (s *server) newAPI(p *parts, l *stream.Log, policy *admission.Policy) (http
 			deps.UI = files
 		}
 	}
-	return api.New(cfg, deps)
+	if len(s.admin) > 0 {
+		cfg.OpenMetrics = true // who may reach it is decided by its address
+		if p.operations, err = api.NewOperations(cfg, deps); err != nil {
+			return err
+		}
+		cfg.NoOperations = true
+	}
+	p.handler, err = api.New(cfg, deps)
+	return err
 }
 
 var errNotReady = errors.New("the server is starting")
