@@ -90,7 +90,7 @@ type server struct {
 	wsCert   *certificate // nil: no TLS
 	http, ws []net.Listener
 	admin    []net.Listener // of operations; none: the web port has them
-	nats     net.Addr // of the embedded node's listener; nil: none
+	nats     net.Addr       // of the embedded node's listener; nil: none
 }
 
 // run serves until ctx ends, and drains then.
