@@ -120,7 +120,7 @@ func TestRowsOfAnAttemptShareTheirColumns(t *testing.T) {
 // counted.
 func TestFullQueueDropsTheOldest(t *testing.T) {
 	t.Parallel()
-	const n = maxQueued
+	const n = maxQueued * 2 / 5 // three rows each
 	rows := rowsOf(t, func(r *Recorder) {
 		for range n {
 			a := r.Begin(netip.AddrPort{}, netip.AddrPort{}, "ws")

@@ -217,7 +217,14 @@ func TestSlowConsumerThatSleepsOn(t *testing.T) {
 		h := newHandler()
 		h.opts.MaxQueueBytes = 64 << 10
 		s := start(t, ws.Config{Handler: h, CloseTimeout: patience, SlowTimeout: 100 * time.Millisecond})
-		dial(t, s)
+		p := dial(t, s)
+		// A buffer of a fixed size: one that the kernel makes larger meanwhile
+		// takes the last frames too.
+		if nc, ok := p.Conn.(interface{ SetReadBuffer(n int) error }); ok {
+			if err := nc.SetReadBuffer(4 << 10); err != nil {
+				t.Fatal(err)
+			}
+		}
 		flood(wait(t, h.opened))
 		if info := wait(t, h.closed); info != (ws.CloseInfo{Code: ws.CloseSlowConsumer, Initiator: ws.ByServer, Reason: "slow consumer, not told"}) {
 			t.Errorf("ended with %+v", info)
