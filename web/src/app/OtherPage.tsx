@@ -15,7 +15,7 @@ export function OtherPage({ path, session, menu }: { path: string; session: Sess
         <h1>{page?.title ?? texts.product}</h1>
         <a href="#/">{texts.pages.back}</a>
       </header>
-      <div className={styles.body}>
+      <div className={styles.body} tabIndex={0}>
         {page
           ? <Boundary key={path}><Suspense fallback={<p className="pad">{texts.pages.loading}</p>}><page.Component {...session} /></Suspense></Boundary>
           : <p className="pad">{texts.pages.missing}</p>}
