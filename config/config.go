@@ -48,6 +48,7 @@ type Config struct {
 
 	EchoLimits  string        `key:"echo.limits" doc:"bounds of /ws/echo/: on, off"`
 	IPPrivacy   string        `key:"analytics.ip-privacy" doc:"addresses in telemetry: off (whole), truncate, hash"`
+	Reports     string        `key:"analytics.client-reports" doc:"reports of failed attempts by the page: ask (the person), on, off"`
 	DedupWindow time.Duration `key:"storage.dedup-window" doc:"how long the log itself remembers message ids"`
 	LogLevel    string        `key:"log.level" doc:"debug, info, warn, error"`
 	LogFormat   string        `key:"log.format" doc:"text, json; empty: text on a terminal, else json"`
@@ -76,6 +77,7 @@ func Default() Config {
 		Drain:             20 * time.Second,
 		EchoLimits:        "on",
 		IPPrivacy:         "truncate",
+		Reports:           "ask",
 		DedupWindow:       2 * time.Minute,
 		LogLevel:          "info",
 	}

@@ -347,8 +347,11 @@ func TestReplayIsPaced(t *testing.T) {
 		})
 		c.drain(true)
 	}
-	if c.peak > drainHigh+64<<10 {
-		t.Errorf("%d bytes were queued", c.peak)
+	c.mu.Lock()
+	peak := c.peak
+	c.mu.Unlock()
+	if peak > drainHigh+64<<10 {
+		t.Errorf("%d bytes were queued", peak)
 	}
 	fx.checkComplete(c, "r")
 }

@@ -132,6 +132,16 @@ describe('a reconnect', () => {
     expect(t.sockets).toHaveLength(2)
     expect(t.shown().connection.name).toBe('stopped')
   })
+
+  it('comes back although the clock was set back by a day', () => {
+    const t = setup()
+    t.online()
+    t.last().give({ type: 'bye', reason: 'drain', reconnect_after_ms: 4_000 })
+    vi.setSystemTime(Date.now() - 86_400_000)
+    t.last().onclose?.({ code: 1001, reason: '' })
+    vi.advanceTimersByTime(5_000)
+    expect(t.sockets).toHaveLength(2)
+  })
 })
 
 it('asks for a room again that the server could not open yet', () => {

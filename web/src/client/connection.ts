@@ -45,7 +45,8 @@ export class Connection {
   private state: ConnectionState = { name: 'stopped', why: 'starting' }
   private attempt = 0
   private onlineSince = 0
-  private earliest = 0 // from bye
+  private earliest = 0 // by the clock, see held
+  private hold = 0 // how long that was when it was set
   private draining = false
   private opened = false
   private nonsense = false
@@ -99,7 +100,7 @@ export class Connection {
   /** The machine woke up or the network came back: try now, or check. */
   wake(): void {
     if (this.state.name === 'waiting') {
-      if (this.o.env.now() >= this.earliest) this.queue()
+      if (this.held() === 0) this.queue()
     } else if (this.state.name === 'online') this.ping(times.wake)
   }
 
@@ -122,9 +123,9 @@ export class Connection {
     const now = env.now()
     if (this.onlineSince > 0 && now - this.onlineSince >= times.settled) this.attempt = 0
     this.onlineSince = 0
-    const delay = Math.max(fullJitter(this.attempt, () => env.random()), atLeast, this.earliest - now)
+    const delay = Math.max(fullJitter(this.attempt, () => env.random()), atLeast, this.held())
     this.attempt++
-    this.earliest = Math.max(this.earliest, now + atLeast)
+    if (atLeast > this.held()) this.holdFor(atLeast)
     this.set({ name: 'waiting', until: now + delay, why })
     this.after(delay, () => { this.queue() })
   }
@@ -174,9 +175,21 @@ export class Connection {
     this.cancelTurn = this.release = null
   }
 
+  private holdFor(ms: number): void {
+    this.hold = ms
+    this.earliest = this.o.env.now() + ms
+  }
+
+  /** How long no attempt may be made yet. A clock that was set back must not
+   * prolong it: more than the whole time is no time at all. */
+  private held(): number {
+    const left = this.earliest - this.o.env.now()
+    return left > this.hold ? 0 : Math.max(0, left)
+  }
+
   private follow(): void {
     const { env } = this.o
-    if (this.state.name !== 'waiting' || env.now() < this.earliest || this.cancelTurn) return
+    if (this.state.name !== 'waiting' || this.held() > 0 || this.cancelTurn) return
     this.after(Math.floor(env.random() * times.up), () => { this.queue() })
   }
 
@@ -187,7 +200,7 @@ export class Connection {
     if (!frame) return
     if (frame.type === 'welcome') this.welcomed()
     else if (frame.type === 'bye') {
-      this.earliest = this.o.env.now() + frame.reconnect_after_ms
+      this.holdFor(frame.reconnect_after_ms)
       this.draining = frame.reason === 'drain'
     } else if (frame.type === 'pong' && this.pinged !== null && frame.t === this.pinged) {
       this.o.onRoundTrip(Math.max(0, this.o.env.now() - this.pinged))
