@@ -1,6 +1,7 @@
 import type { CDPSession } from 'playwright-core'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
-import { launch, Person } from './browser'
+import { Person } from './browser'
+import { launch } from './launch'
 import { Server } from './server'
 import { Speaker } from './speaker'
 
