@@ -24,6 +24,14 @@ export default tseslint.config(
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
     },
   },
+  {
+    files: ['src/app/**/*.tsx', 'src/features/**/*.tsx', 'src/shared/**/*.tsx'],
+    rules: {
+      'no-restricted-syntax': ['error',
+        { selector: 'JSXText[value=/\\p{L}{2}/u]', message: 'Texts for people are in texts.ts.' },
+        { selector: 'JSXAttribute[name.name=/^(title|placeholder|alt|label|aria-label)$/] > Literal[value=/\\p{L}{2}/u]', message: 'Texts for people are in texts.ts.' }],
+    },
+  },
   forbid(['src/client/**'], ['react', 'react-dom', '**/app/**', '**/features/**', '**/shared/**'], 'The client is free of frameworks.'),
   forbid(['src/diagnostics/**', 'src/standalone/**'], ['react', 'react-dom', '**/app/**', '**/features/**', '**/shared/**', '**/client/**'], 'The diagnosis is free of frameworks and of the application.'),
   forbid(['src/shared/**'], ['**/app/**', '**/features/**'], 'shared knows no features.'),
