@@ -76,6 +76,25 @@ async function roundTrips(env: DiagEnv, socket: DiagSocket, inbox: Inbox, facts:
   }
 }
 
+/** Bytes that permessage-deflate cannot make smaller: otherwise a large message
+ * would be a small frame, and nothing on the way would be tested. */
+function noise(bytes: number): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(bytes)
+  let x = 0x2545f491
+  for (let i = 0; i < bytes; i++) {
+    x ^= x << 13
+    x ^= x >>> 17
+    x ^= x << 5
+    out[i] = x
+  }
+  return out
+}
+
+/** The same as text; it can be compressed by a fifth at most. */
+function printable(bytes: number): string {
+  return new TextDecoder().decode(noise(bytes).map((b) => 0x21 + b % 94))
+}
+
 async function sizes(socket: DiagSocket, inbox: Inbox, facts: EchoFacts, cancelled: AbortSignal, ended: AbortSignal): Promise<void> {
   const patience = Math.min(limits.sizes, 600 + 10 * (median(facts.samples) ?? 100))
   const all = [...textSizes.map((bytes) => ({ bytes, binary: false })), ...binarySizes.map((bytes) => ({ bytes, binary: true }))]
@@ -85,7 +104,7 @@ async function sizes(socket: DiagSocket, inbox: Inbox, facts: EchoFacts, cancell
     // One loss is evidence enough; what follows might wait behind it.
     if (ended.aborted || facts.sizes.some((s) => s.returned === 'no')) continue
     const answer = inbox.next((data) => (typeof data === 'string' ? data.length : data.byteLength) === bytes && typeof data !== 'string' === binary, patience, ended)
-    socket.send(binary ? new ArrayBuffer(bytes) : 'x'.repeat(bytes))
+    socket.send(binary ? noise(bytes).buffer : printable(bytes))
     const came = await answer
     result.returned = came ? 'yes' : cancelled.aborted ? 'unknown' : 'no'
   }
@@ -96,7 +115,7 @@ async function throughput(env: DiagEnv, socket: DiagSocket, inbox: Inbox, facts:
   const before = inbox.received
   const begin = env.now()
   const complete = inbox.next(() => inbox.received - before >= block * blocks, limits.throughput, signal)
-  for (let i = 0; i < blocks; i++) socket.send(new ArrayBuffer(block))
+  for (let i = 0; i < blocks; i++) socket.send(noise(block).buffer)
   await complete
   const seconds = (env.now() - begin) / 1000
   facts.throughput = seconds > 0 ? Math.round((inbox.received - before) / seconds) : 0
