@@ -150,8 +150,12 @@ test('the server status follows the server', async () => {
   const ana = await Person.open(s.browser, s.server.url, 'ana')
   await ana.page.goto(`${s.server.url}#/status`)
   await ana.page.getByText('Up for').waitFor()
+  // It asks every few seconds, and when the page is looked at again.
+  const look = () => ana.page.evaluate(() => { document.dispatchEvent(new Event('visibilitychange')) })
   await s.server.kill()
+  await look()
   await ana.page.getByRole('alert').getByText('no answer').waitFor()
   await s.server.start()
+  await look()
   await ana.page.getByText('Up for').waitFor()
 })
