@@ -89,6 +89,8 @@ faultlab: build ## every fault of the lab, in a real browser and the terminal; r
 soak: bin ## what takes long: 200 kill rounds, 15,000 connections for five minutes, fuzzing
 	@PARTYLINE_SOAK=1 go test -race -timeout 60m -count 1 -run 'Kill' -v ./cmd/partyline | grep -vE '^=== '
 	@cd bench && go run . -scenarios fifteen -targets fsync -chat 5m
+	@.ci/system-packages chromium
+	@cd web && npm run --silent soak
 	@$(MAKE) --no-print-directory fuzz
 
 .PHONY: fuzz

@@ -1,14 +1,5 @@
-import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from 'playwright-core'
-import { onTestFailed } from 'vitest'
-
-/** Starts the distribution's Chromium; nothing is ever downloaded. */
-export function launch(...more: string[]): Promise<Browser> {
-  return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync', ...more],
-  })
-}
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core'
+import { expect, onTestFailed } from 'vitest'
 
 /** One person with a browser profile of their own. */
 export class Person {
@@ -87,6 +78,11 @@ export class Person {
     const message = this.message(text).last()
     await message.hover()
     await message.getByRole('button', { name, exact: true }).click()
+  }
+
+  /** Waits until what has the focus contains this text. */
+  async focused(text: string): Promise<void> {
+    await expect.poll(() => this.page.evaluate(() => document.activeElement?.textContent)).toContain(text)
   }
 
   /** The texts of the stored messages that are rendered, in order. */

@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { launch } from './browser'
 import { cases, everyday, type Case } from './faults/list'
 import { Proxy } from './faults/proxy'
 import { table, type Outcome, type Row } from './faults/report'
 import { blackhole, Certificates, hammer, hold, program } from './faults/standing'
+import { launch } from './launch'
 import { Server } from './server'
 
 const binary = join(import.meta.dirname, '../../bin/partyline')

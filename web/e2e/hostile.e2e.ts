@@ -66,6 +66,90 @@ test('an old server without optional members, and unknown frames, are understood
   await expect.poll(() => ana.log.locator('article').count()).toBe(1)
 })
 
+test('hostile topics and names of a server stay text, and stay in their place', async () => {
+  const context = await s.browser.newContext({ viewport: { width: 360, height: 720 } })
+  const hostile = `<img src=x onerror="document.title=1">\u202e${'W'.repeat(500)}${'\u0301'.repeat(500)}`
+  await context.routeWebSocket(/\/ws\/chat\//, (ws) => {
+    ws.send(JSON.stringify({ type: 'welcome', uid: 'u', epoch: 'e', user: hostile, server: { version: hostile, gateway: hostile } }))
+    ws.onMessage((text) => {
+      const { type, id, room } = JSON.parse(String(text)) as Record<string, unknown>
+      if (type !== 'join') return
+      const reactions = { [hostile]: 2, ['__proto__']: 1 }
+      const messages = [{ seq: 1, ts: '2026-01-01T00:00:00Z', id: 'i', uid: 'x', user: hostile, text: hostile, reactions, reply_to: 99, meta: { a: hostile } }]
+      ws.send(JSON.stringify({ type: 'joined', id, room, epoch: 'e', last_seq: 1, members: 2, messages }))
+      ws.send(JSON.stringify({ type: 'event', room, seq: 2, prev: 1, ts: '', event: { kind: 'room', id: 'r', uid: 'x', user: hostile, topic: hostile } }))
+      ws.send(JSON.stringify({ type: 'presence', room, members: 2, join: [{ uid: 'x', user: hostile }, { uid: 'y', user: '' }] }))
+      ws.send(JSON.stringify({ type: 'typing', room, uid: 'x', user: hostile, on: true }))
+    })
+  })
+  await context.route('**/api/v1/rooms', (route) => route.fulfill({ json: { rooms: [{ name: 'x'.repeat(64), topic: hostile }, { name: hostile, topic: '' }] } }))
+  await context.route('**/chat/status/', (route) => route.fulfill({ json: { status: hostile, version: hostile, gateway: hostile, uptime_s: -1 } }))
+  const ana = await Person.tab(context, s.server.url)
+  await ana.page.getByText(/is typing/).waitFor()
+  await ana.button('Rooms and pages').click()
+  await ana.page.getByRole('dialog').getByRole('link', { name: `#${'x'.repeat(64)}` }).waitFor()
+  await ana.page.keyboard.press('Escape')
+  await ana.button(/^People/).click()
+  await ana.page.getByRole('dialog', { name: 'People' }).getByRole('listitem').first().waitFor()
+  expect(await ana.page.locator('dialog[open]').evaluate((dialog) => dialog.scrollWidth - dialog.clientWidth)).toBe(0)
+  await ana.page.keyboard.press('Escape')
+  await ana.page.goto(`${s.server.url}#/status`)
+  await ana.page.getByText('Up for').waitFor()
+  expect(await ana.page.locator('img').count()).toBe(0)
+  expect(await ana.page.title()).toContain('Partyline')
+  expect(await ana.page.evaluate(() => document.documentElement.scrollWidth)).toBe(360)
+  expect(ana.lines.filter((line) => line.startsWith('thrown'))).toEqual([])
+})
+
+test.each([['behind', -49], ['ahead', 49]])('a clock that is two days %s is told once, and days go by the server', async (words, hours) => {
+  const context = await s.browser.newContext()
+  await context.addInitScript((off) => {
+    const Real = Date
+    window.Date = class extends Real {
+      constructor(...given: unknown[]) {
+        super(...(given.length === 0 ? [Real.now() + off] : given) as [number])
+      }
+      static override now() { return Real.now() + off }
+    } as DateConstructor
+  }, hours * 3_600_000)
+  const ana = await Person.tab(context, s.server.url)
+  await ana.page.getByText(`This device’s clock is 2 d 1 h ${words}. Times are shown by the server’s clock.`).waitFor()
+  await ana.say('what day is it?')
+  await ana.sees('what day is it?')
+  await ana.log.getByRole('heading', { name: 'Today' }).waitFor()
+  await ana.button('Dismiss').click()
+  await ana.page.getByText('This device’s clock').waitFor({ state: 'detached' })
+  await s.server.kill()
+  await ana.say('still')
+  await ana.sees('still', 'pending')
+  await s.server.start()
+  await ana.sees('still')
+  expect(await ana.page.getByText('This device’s clock').count()).toBe(0)
+})
+
+test('what the server refuses is tried again in its place', async () => {
+  const context = await s.browser.newContext()
+  let refused = 0
+  await context.routeWebSocket(/\/ws\/chat\//, (ws) => {
+    const server = ws.connectToServer()
+    ws.onMessage((text) => {
+      const { type, id } = JSON.parse(String(text)) as Record<string, unknown>
+      if (type === 'send' && refused++ === 0) ws.send(JSON.stringify({ type: 'error', id, code: 'forbidden', message: 'no' }))
+      else server.send(text)
+    })
+  })
+  const ana = await Person.tab(context, s.server.url)
+  await ana.connected()
+  await ana.say('one')
+  await ana.page.getByText('Not sent: you may not do that.').waitFor()
+  await ana.say('two')
+  await ana.sees('two')
+  await ana.button('Try again').click()
+  await ana.sees('one')
+  expect(await ana.texts()).toEqual(['two', 'one'])
+  expect(await ana.log.locator('article[data-state="failed"]').count()).toBe(0)
+})
+
 test('storage that is forbidden or full is told', async () => {
   const context = await s.browser.newContext()
   await context.addInitScript(() => {

@@ -1,9 +1,11 @@
 import axe from 'axe-core'
 import type { BrowserContextOptions } from 'playwright-core'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { Person } from './browser'
 import { FakeRoom } from './load'
+import { Server } from './server'
 import { stage } from './setup'
+import { Speaker } from './speaker'
 
 const s = stage()
 
@@ -45,12 +47,35 @@ test('a long room keeps a small page, its place while reading, and its end while
   expect(await elements(ana)).toBeLessThan(2_500)
 })
 
-const looks: [string, BrowserContextOptions][] = [
-  ['light', { colorScheme: 'light' }], ['dark', { colorScheme: 'dark' }],
-  ['360 px', { viewport: { width: 360, height: 720 }, colorScheme: 'light' }], ['360 px dark', { viewport: { width: 360, height: 720 }, colorScheme: 'dark' }],
-]
+test('older messages of a real room come while scrolling, once each and in order', async () => {
+  const server = await Server.create(['--gateway-sends-per-second', '0'])
+  onTestFinished(() => server.remove())
+  const all = Array.from({ length: 600 }, (_, i) => `message ${String(i + 1)}`)
+  const ben = await Speaker.open(s.browser, server.url, 'ben')
+  await ben.say(all)
+  const ana = await Person.open(s.browser, server.url, 'ana')
+  await ana.sees('message 600')
+  const seen = new Map<number, string>()
+  let first: string | undefined
+  do {
+    // One step at a time, each shown before the next: a wheel that outruns the page would pass rows by.
+    await ana.log.evaluate(async (log) => {
+      log.scrollTop -= log.clientHeight / 2
+      for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame)
+    })
+    const rows = await ana.log.locator('article[data-seq]').evaluateAll((articles) => articles.map((article) => (
+      [Number((article as HTMLElement).dataset.seq), article.querySelector('p[dir]')?.textContent ?? ''] as const)))
+    expect(rows.map(([seq]) => seq)).toEqual(rows.map(([seq]) => seq).toSorted((a, b) => a - b))
+    rows.forEach(([seq, text]) => seen.set(seq, text))
+    first = rows[0]?.[1]
+  } while (first !== 'message 1')
+  await ana.log.getByText('This is the beginning of #lobby.').waitFor()
+  expect([...seen].toSorted(([a], [b]) => a - b).map(([, text]) => text)).toEqual(all)
+})
 
-test.each(looks)('axe finds nothing: %s', async (_, options) => {
+const sizes: [string, BrowserContextOptions][] = [['wide', {}], ['360 px', { viewport: { width: 360, height: 720 } }]]
+
+test.each(sizes)('axe finds nothing in light and dark: %s', async (_, options) => {
   // The policy of the page forbids axe's script; nothing else here needs it off.
   const ana = await Person.open(s.browser, s.server.url, 'ana', { ...options, bypassCSP: true })
   await ana.say('**one** `two` [three](https://three.example/) and https://four.example')
@@ -83,10 +108,13 @@ test.each(looks)('axe finds nothing: %s', async (_, options) => {
 
 async function check(person: Person, what: string): Promise<void> {
   await person.page.evaluate(`${axe.source}; 0`)
-  const violations = await person.page.evaluate(async () => {
-    const { axe } = window as unknown as { axe: { run: () => Promise<{ violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] }> } }
-    const { violations } = await axe.run()
-    return violations.map(({ id, nodes }) => ({ id, nodes: nodes.map(({ html, failureSummary }) => `${html.slice(0, 200)} ${failureSummary ?? ''}`) }))
-  })
-  expect(violations, what).toEqual([])
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await person.page.emulateMedia({ colorScheme })
+    const violations = await person.page.evaluate(async () => {
+      const { axe } = window as unknown as { axe: { run: () => Promise<{ violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] }> } }
+      const { violations } = await axe.run()
+      return violations.map(({ id, nodes }) => ({ id, nodes: nodes.map(({ html, failureSummary }) => `${html.slice(0, 200)} ${failureSummary ?? ''}`) }))
+    })
+    expect(violations, `${what}, ${colorScheme}`).toEqual([])
+  }
 }

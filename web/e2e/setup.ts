@@ -1,6 +1,7 @@
 import type { Browser } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, onTestFailed } from 'vitest'
-import { launch, Person } from './browser'
+import { Person } from './browser'
+import { launch } from './launch'
 import { Server } from './server'
 
 export interface Stage {

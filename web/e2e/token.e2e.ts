@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { launch, Person } from './browser'
+import { Person } from './browser'
+import { launch } from './launch'
 import { Server } from './server'
 
 const settings = ['--auth-mode', 'jwt', '--auth-jwt-secret', '0123456789abcdef0123456789abcdef', '--auth-jwt-leeway', '0s']

@@ -67,6 +67,15 @@ describe('events', () => {
     expect(t.last().of('join').at(-1)).toMatchObject({ tail: 50 })
   })
 
+  it('of one id are one message for one author, and two for two', () => {
+    const t = setup()
+    t.online()
+    t.event(6, 5, { id: 'same', uid: 'u2', text: 'a' })
+    t.event(7, 6, { id: 'same', uid: 'u2', text: 'a' })
+    t.event(8, 7, { id: 'same', uid: 'u3', text: 'b' })
+    expect(t.shown().messages.map((m) => m.text)).toEqual(['a', 'b'])
+  })
+
   it('survive nonsense between them', () => {
     const t = setup()
     t.online()

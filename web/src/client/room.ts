@@ -36,7 +36,7 @@ export class Room {
 
   /** The messages, oldest first; the same array until something changes. */
   all(): readonly Message[] {
-    this.view ??= [...this.messages]
+    this.view ??= this.messages.slice()
     return this.view
   }
 
@@ -68,7 +68,7 @@ export class Room {
   history(frame: History): void {
     const first = this.messages[0]?.seq ?? Infinity
     const older = sorted(frame.messages.filter(({ seq }) => seq < first))
-    this.messages = [...older, ...this.messages]
+    this.messages = older.concat(this.messages)
     older.forEach(({ id }) => this.ids.add(id))
     this.more = frame.more && older.length > 0
     this.view = null

@@ -32,8 +32,14 @@ export function Composer({ client, store, room, reply, field, onReply, onEditLas
   const length = text.length > textLimit - 400 ? codePoints(text) : 0
 
   useEffect(() => {
-    const timer = setTimeout(() => { saveDraft(store, room, text) }, 300)
-    return () => { clearTimeout(timer); saveDraft(store, room, text) }
+    const save = () => { saveDraft(store, room, text) }
+    const timer = setTimeout(save, 300)
+    window.addEventListener('pagehide', save) // a page that goes away cleans nothing up
+    return () => {
+      window.removeEventListener('pagehide', save)
+      clearTimeout(timer)
+      save()
+    }
   }, [store, room, text])
   useLayoutEffect(() => {
     if (selection.current) field.current?.setSelectionRange(selection.current.start, selection.current.end)

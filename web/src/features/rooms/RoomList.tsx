@@ -47,7 +47,7 @@ export function RoomList({ client, current, onOpen, onLeave }: {
           <ul>
             {others.map(({ name, topic }) => (
               <li key={name} className={styles.room}>
-                <a href={`#/room/${name}`} title={topic === '' ? undefined : topic}><span className={styles.hash}>#</span><span className={styles.name}>{name}</span></a>
+                <a href={`#/room/${name}`} aria-label={texts.rooms.unreadOf(name, 0)} title={topic === '' ? undefined : topic}><span className={styles.hash}>#</span><span className={styles.name}>{name}</span></a>
               </li>
             ))}
           </ul>

@@ -13,7 +13,7 @@ export function StatusLine({ current }: { current: boolean }) {
   return (
     <a href="#/status" className={styles.line} aria-label={`${texts.status.title}: ${words}`} aria-current={current ? 'page' : undefined}>
       <Dot look={value ? (value.status === 'ok' ? 'good' : 'busy') : value === null ? 'bad' : 'busy'} />
-      <span>{words}</span>
+      <span>{value ? words : `${texts.status.title}: ${words}`}</span>
     </a>
   )
 }

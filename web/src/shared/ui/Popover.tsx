@@ -3,7 +3,8 @@ import styles from './Popover.module.css'
 
 /**
  * A button that opens a small panel beside itself, in the browser's top layer;
- * Escape and a click elsewhere close it.
+ * Escape and a click elsewhere close it. The focus goes to its first button and
+ * back again.
  */
 export function Popover({ label, name = label, face, className, children }: {
   /** The name of the panel. */
@@ -26,7 +27,8 @@ export function Popover({ label, name = label, face, className, children }: {
         onBeforeToggle={(event) => {
           setOpen(event.newState === 'open')
           if (event.newState === 'open') place(button.current, panel.current)
-        }}>
+        }}
+        onToggle={(event) => { if (event.newState === 'open') panel.current?.querySelector('button')?.focus() }}>
         {open && children(() => { panel.current?.hidePopover() })}
       </div>
     </>

@@ -22,12 +22,22 @@ export class Heights {
     return this.offset(this.keys.length)
   }
 
-  /** Takes the rows as they are now; known heights stay with their keys. */
+  /**
+   * Takes the rows as they are now; known heights stay with their keys. More rows
+   * at the ends, which is what a list of messages gets, cost next to nothing.
+   */
   sync(count: number, keyAt: (i: number) => number): void {
-    const old = this.keys.length
-    const grows = count >= old && old > 0 && keyAt(0) === this.keys[0] && keyAt(old - 1) === this.keys[old - 1]
-    if (!grows) this.rebuild(count, keyAt)
-    else for (let i = old; i < count; i++) this.push(keyAt(i), this.estimate)
+    const { keys } = this
+    const [first, last] = [keys[0], keys.at(-1)]
+    const before = first === undefined ? 0 : search(count, keyAt, first)
+    const end = before + keys.length
+    const known = first !== undefined && end <= count && keyAt(before) === first && keyAt(end - 1) === last
+    if (!known) {
+      this.rebuild(count, keyAt)
+      return
+    }
+    if (before > 0) this.prepend(Array.from({ length: before }, (_, i) => keyAt(i)))
+    for (let i = end; i < count; i++) this.push(keyAt(i), this.estimate)
   }
 
   /** The pixels above row i. */
@@ -52,14 +62,7 @@ export class Heights {
 
   /** The row of a key, or the first one after it. */
   indexOf(key: number): number {
-    let low = 0
-    let high = this.keys.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if ((this.keys[middle] ?? 0) < key) low = middle + 1
-      else high = middle
-    }
-    return Math.min(low, Math.max(0, this.keys.length - 1))
+    return Math.min(search(this.keys.length, (i) => this.keys[i] ?? 0, key), Math.max(0, this.keys.length - 1))
   }
 
   keyAt(i: number): number | undefined {
@@ -77,15 +80,19 @@ export class Heights {
 
   private rebuild(count: number, keyAt: (i: number) => number): void {
     const { keys, heights } = this
-    this.keys = []
-    this.heights = []
-    this.tree = [0]
+    this.keys = Array.from({ length: count }, (_, i) => keyAt(i))
     let old = 0
-    for (let i = 0; i < count; i++) {
-      const key = keyAt(i)
+    this.heights = this.keys.map((key) => {
       while (old < keys.length && (keys[old] ?? 0) < key) old++
-      this.push(key, keys[old] === key ? (heights[old] ?? this.estimate) : this.estimate)
-    }
+      return keys[old] === key ? (heights[old] ?? this.estimate) : this.estimate
+    })
+    this.tree = treeOf(this.heights)
+  }
+
+  private prepend(keys: number[]): void {
+    this.keys = keys.concat(this.keys)
+    this.heights = keys.map(() => this.estimate).concat(this.heights)
+    this.tree = treeOf(this.heights)
   }
 
   private push(key: number, height: number): void {
@@ -96,4 +103,25 @@ export class Heights {
     for (let part = at - 1, end = at - (at & -at); part > end; part -= part & -part) sum += this.tree[part] ?? 0
     this.tree.push(sum)
   }
+}
+
+// The first of count growing keys that is not below key; count if there is none.
+function search(count: number, keyAt: (i: number) => number, key: number): number {
+  let low = 0
+  let high = count
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (keyAt(middle) < key) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function treeOf(heights: readonly number[]): number[] {
+  const tree = [0].concat(heights)
+  for (let at = 1; at < tree.length; at++) {
+    const next = at + (at & -at)
+    if (next < tree.length) tree[next] = (tree[next] ?? 0) + (tree[at] ?? 0)
+  }
+  return tree
 }
