@@ -481,8 +481,11 @@ func cutsWhatDoesNotEnd(t *testing.T, engine func(ws.Config) (ws.Engine, error))
 // TestNoLeaks opens and closes many connections in all ways.
 func TestNoLeaks(t *testing.T) { // not parallel: it counts goroutines and descriptors
 	all := targets(t)
-	for name, cycles := range map[string]int{"auto listener": 6000, "auto web": 4000, "goroutine listener": 2000} {
-		t.Run(name, func(t *testing.T) { leaksNothing(t, all[name], cycles) })
+	for name, cycles := range map[string]int{
+		"auto listener": 4000, "auto web": 2000, "auto tls listener": 400, "auto tls web": 400,
+		"goroutine listener": 2000, "goroutine web": 1000, "goroutine tls listener": 400, "goroutine tls web": 400,
+	} {
+		t.Run(name, func(t *testing.T) { leaksNothing(t, all[name], long(cycles, 10_000)) })
 	}
 }
 

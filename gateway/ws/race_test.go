@@ -3,6 +3,7 @@ package ws_test
 import (
 	"io"
 	"net"
+	"os"
 	"sync"
 	"testing"
 
@@ -12,6 +13,14 @@ import (
 	"partyline/gateway/ws/conformance"
 )
 
+// long is how much to do: n, or soak in "make soak".
+func long(n, soak int) int {
+	if os.Getenv("PARTYLINE_SOAK") != "" {
+		return soak
+	}
+	return n
+}
+
 // TestCloseRaces ends connections from all sides in the same moment: twice by
 // the server, by the peer in several ways, by a shutdown, with frames on the
 // way. Each session must be closed exactly once.
@@ -20,12 +29,8 @@ func TestCloseRaces(t *testing.T) {
 	for name, target := range targets(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			rounds := 25
-			if target.TLS {
-				rounds = 3
-			}
-			for range rounds {
-				raceRound(t, target, 24)
+			for range long(12, 200) {
+				raceRound(t, target, 50)
 			}
 		})
 	}
