@@ -167,7 +167,7 @@ async function sockets(options: RunOptions, e: Evidence, trace: string, since: (
 
 function open({ env, target, user, kind, signal }: RunOptions, trace: string, protocols: string[]): Promise<SocketAttempt> {
   const url = kind === 'chat' ? withQuery(target.ws, { user, trace, diag: '1' }) : withQuery(target.echo, { trace, diag: '1' })
-  return attempt(env, { url, trace, protocols: kind === 'chat' ? protocols : [], kind }, signal)
+  return attempt(env, { url, trace, protocols: kind === 'chat' ? protocols : [], kind, full: kind === 'chat' }, signal)
 }
 
 // The record is complete when it tells as much as the browser saw.

@@ -26,6 +26,7 @@ type Options struct {
 	HTTP   string        // base of the API; "": derived from the address
 	Token  string        // for servers that want one; never shown
 	Idle   time.Duration // length of the idle test; 0: none
+	Stream bool          // test whether streamed answers are held back; takes a second
 }
 
 // answer is a plain HTTP answer.
@@ -102,14 +103,18 @@ type evidence struct {
 	welcome  bool
 	codes    []string // of error frames
 	bare     *upgrade // without subprotocol, when the first did not open
+	full     int      // bytes of a full chat message, once it was sent
+	fullErr  error    // what became of it; nil: it was answered
 	echo     *upgrade
 	rtts     []time.Duration
-	lost     int // size of the smallest message that did not come back
-	back     int // size of the largest that did
+	segments segments // of the connection of echo
+	lost     int      // size of the smallest message that did not come back
+	back     int      // size of the largest that did
 	lostErr  error
 	idle     time.Duration
 	idleErr  error
 	idleDone bool
+	pieces   []time.Duration // when the pieces of a streamed answer came
 	record   recordDoc
 }
 
@@ -170,6 +175,9 @@ func (e *evidence) gather(ctx context.Context, ip netip.Addr, trace string, o Op
 			e.idleTest(ctx, ip, o)
 		}
 	}
+	if o.Stream {
+		e.stream(ctx)
+	}
 	e.askRecord(ctx, trace)
 }
 
@@ -180,26 +188,13 @@ func plain(at *url.URL) string {
 	return u.String()
 }
 
-// get makes one bounded request. Redirects are not followed, and no proxy is
-// used, since the WebSocket uses none.
+// get makes one bounded request.
 func get(ctx context.Context, at, host string) answer {
 	ctx, cancel := context.WithTimeout(ctx, stepTime)
 	defer cancel()
 	var a answer
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
-	if err != nil {
-		return answer{err: err}
-	}
-	req.Header.Set("User-Agent", "partyline-doctor")
-	client := http.Client{
-		Transport: &http.Transport{
-			DisableKeepAlives: true, MaxResponseHeaderBytes: maxHead,
-			TLSClientConfig: &tls.Config{ServerName: host, InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}, //nolint:gosec // look has checked it
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 	begin := time.Now()
-	resp, err := client.Do(req)
+	resp, err := fetch(ctx, at, host)
 	if err != nil {
 		return answer{err: err, took: time.Since(begin)}
 	}
@@ -211,6 +206,24 @@ func get(ctx context.Context, at, host string) answer {
 	start := strings.ToLower(strings.TrimSpace(string(a.body[:min(len(a.body), 64)])))
 	a.html = strings.Contains(resp.Header.Get("Content-Type"), "html") || strings.HasPrefix(start, "<!doctype") || strings.HasPrefix(start, "<html")
 	return a
+}
+
+// fetch makes a request. Redirects are not followed, and no proxy is used, since
+// the WebSocket uses none.
+func fetch(ctx context.Context, at, host string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("User-Agent", "partyline-doctor")
+	client := http.Client{
+		Transport: &http.Transport{
+			DisableKeepAlives: true, MaxResponseHeaderBytes: maxHead,
+			TLSClientConfig: &tls.Config{ServerName: host, InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}, //nolint:gosec // look has checked it
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return client.Do(req)
 }
 
 func (e *evidence) askStatus(ctx context.Context) {
@@ -256,6 +269,7 @@ func (e *evidence) useChat() {
 				return
 			}
 		case "pong":
+			e.fullMessage()
 			_ = e.chat.send(ws.OpClose, ws.NewCloseFrameBody(ws.StatusNormalClosure, "")) // politeness
 			return
 		case "error":
@@ -272,6 +286,7 @@ func (e *evidence) measure(ctx context.Context, ip netip.Addr, o Options) {
 	if !e.echo.opened() {
 		return
 	}
+	defer func() { e.segments = segmentsOf(e.echo.conn) }()
 	until := time.Now().Add(3 * time.Second)
 	for i := 0; i < 11 && time.Now().Before(until); i++ {
 		begin := time.Now()
