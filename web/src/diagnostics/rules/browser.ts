@@ -21,7 +21,7 @@ export const browserRows: readonly Row[] = [
       return {
         severity: 'critical', confidence: 'proved', title: 'The page’s Content-Security-Policy forbids this connection.',
         evidence: [`The browser reported a violation of ${directive} for ${e.target.ws}.`],
-        advice: { text: `Add the address to the policy of the page: connect-src 'self' ${originOf(e.target.ws)}. 'self' does not cover another port, nor ws: in every browser.`, fix: 'csp' },
+        advice: { text: `Add the address to the policy of the page: connect-src 'self' ${originOf(e.target.ws)}. 'self' does not cover another port, nor ws: in every browser.` },
       }
     },
   },

@@ -173,7 +173,7 @@ export const qualityNotes: readonly Row[] = [
       return {
         severity: 'warning', confidence: 'proved', title: `${kinds === '' ? 'Messages' : 'Binary messages'} of ${String(least)} bytes and more are lost on the way.`,
         evidence: [`Came back: ${sizes(good)}. Did not come back: ${sizes(bad)}.`],
-        advice: { text: 'A filter on the way limits the size or kind of WebSocket frames. Raise its limit, or use wss:// so that it cannot look inside.', fix: 'frames' },
+        advice: { text: 'A filter on the way limits the size or kind of WebSocket frames. Raise its limit, or use wss:// so that it cannot look inside.' },
       }
     },
   },

@@ -2,6 +2,7 @@ import type { Answer, Evidence, SocketDone } from '../evidence'
 import {
   answered, failed, foreign, hung, isPrivateHost, ms, notOpened, opened, ours, refusal, refusedFast, sameHost, seen, timedOut, upgraded,
 } from '../facts'
+import type { FixName } from '../fixes'
 import { doctor } from './closed'
 import { badHost, draining, full, rate, wrongPath } from './refused'
 import type { Row, Says } from './rule'
@@ -68,7 +69,7 @@ const recordedRows: readonly Row[] = [
 const route = (e: Evidence, fits: (a: Answer) => boolean): Answer | undefined =>
   notArrived(e) && foreign(e.route) && fits(e.route) ? e.route : undefined
 
-function says(e: Evidence, a: Answer, title: string, text: string, fix: string, confidence: Says['confidence'] = 'likely'): Says {
+function says(e: Evidence, a: Answer, title: string, text: string, fix: FixName, confidence: Says['confidence'] = 'likely'): Says {
   const attempt = notArrived(e)
   return {
     severity: 'critical', confidence, title, evidence: [routeWords(a), ...(attempt ? [browserSaw(attempt)] : []), recordWords(e)],
