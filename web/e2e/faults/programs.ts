@@ -57,7 +57,6 @@ export const haproxy = {
 const caddyWith = (site: string) => `{
     admin off
     auto_https off
-    persist_config off
 }
 http://127.0.0.1:PORT {
     ${site}

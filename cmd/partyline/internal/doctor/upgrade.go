@@ -155,6 +155,8 @@ func (u *upgrade) close() {
 
 // send writes one masked text or control frame.
 func (u *upgrade) send(op ws.OpCode, payload []byte) error {
+	// The deadline of an earlier wait, which may be over, is not that of writing.
+	_ = u.conn.SetWriteDeadline(time.Now().Add(stepTime))
 	f := ws.MaskFrameInPlace(ws.NewFrame(op, true, bytes.Clone(payload)))
 	return ws.WriteFrame(u.conn, f)
 }
