@@ -14,7 +14,7 @@ export async function filter(c: Case, port: string): Promise<() => Promise<void>
   const rules = c.packets === 'lost'
     ? ['dport', 'sport'].map((side) => `tcp ${side} ${port} tcp flags & syn == 0 numgen random mod 100 < ${chance} drop`)
     : [`ip6 daddr 2001:db8::1 tcp dport ${port} drop`]
-  await nft(`table inet lab { chain in { type filter hook input priority 0; ${rules.join('; ')}; } }`)
+  await nft(['table inet lab {', 'chain in {', 'type filter hook input priority 0', ...rules, '}', '}', ''].join('\n'))
   return async () => { await run('nft', ['delete', 'table', 'inet', 'lab']) }
 }
 

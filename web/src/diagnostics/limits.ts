@@ -8,6 +8,7 @@ export const limits = {
   sizes: 2_500,
   throughput: 2_500,
   samples: 20,
+  report: 250, // until a violation of the page's policy is reported
   full: 2_000, // a message as long as the contract allows
   bodyBytes: 64 * 1024,
   textLength: 300, // of any outside text that is kept

@@ -1,11 +1,11 @@
 import { imageProbe, isOurProblem, isOurStatus, opaqueProbe, probe, readBounded } from './checks/http'
 import { measureEcho } from './checks/echo'
-import { pollRecord } from './checks/record'
+import { pollRecord, sleep } from './checks/record'
 import { attempt, withQuery } from './checks/socket'
 import { diagnose, verdict } from './diagnose'
 import type { DiagEnv } from './env'
 import type { DryRun, Earlier, Evidence, PostureItem, ServerRecord, SocketAttempt, Target } from './evidence'
-import { answered, blockedByPolicy, closedByServer, done, opened, ours, refusal, refusedFast, seen, stageOf, works } from './facts'
+import { answered, blockedByPolicy, closedByServer, done, forbidden, opened, ours, refusal, refusedFast, seen, stageOf, works } from './facts'
 import type { Finding, Verdict } from './finding'
 import { clean, limits, within } from './limits'
 
@@ -153,6 +153,8 @@ async function sockets(options: RunOptions, e: Evidence, trace: string, since: (
   if (options.signal.aborted || e.browser.websocket === 'missing') return
   const attemptAt = since()
   e.attempt = await open(options, trace, options.protocols)
+  // Where the constructor throws, the page's policy is reported a moment later.
+  if (forbidden(e.attempt)) await sleep(options.env, limits.report, options.signal)
   const recordAt = since()
   // A lookup that takes the same broken way would only cost time.
   const askable = answered(e.status) && ours(e.status)

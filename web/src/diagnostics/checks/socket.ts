@@ -86,6 +86,12 @@ class Watch {
     }
     socket.onclose = ({ code, reason }) => {
       result.closeCode = code
+      // A code of its own comes from a Close frame, so the handshake had succeeded:
+      // Firefox leaves the event open out when that frame comes at once.
+      if (!result.opened && code >= 1000 && code !== 1006 && code !== 1015) {
+        result.opened = true
+        result.openMs = this.since()
+      }
       result.closeReason = clean(reason, 123)
       this.result.endMs = this.since()
       this.ended.abort()

@@ -1,6 +1,6 @@
 import type { Answer, Evidence, SocketDone } from '../evidence'
 import {
-  answered, failed, foreign, hung, isPrivateHost, ms, notOpened, opened, ours, refusal, refusedFast, sameHost, seen, timedOut, upgraded,
+  answered, failed, foreign, hung, isPrivateHost, ms, notOpened, opened, ours, refusal, refusedFast, sameHost, seen, timedOut, upgraded, works,
 } from '../facts'
 import type { FixName } from '../fixes'
 import { doctor } from './closed'
@@ -27,10 +27,10 @@ const notArrived = (e: Evidence): SocketDone | undefined => seen(e.record) ? und
 /** What keeps a connection from opening, with the server's record of it. */
 const recordedRows: readonly Row[] = [
   {
-    code: 'subprotocol_stripped', when: '101 was sent, it opens only without subprotocols',
+    code: 'subprotocol_stripped', when: '101 was sent, it works only without subprotocols',
     judge: (e) => {
       const attempt = lost(e)
-      if (!attempt || !opened(e.variant) || !attempt.offered) return undefined
+      if (!attempt || !opened(e.variant) || !works(e.variant) || !attempt.offered) return undefined
       return {
         severity: 'critical', confidence: upgraded(e.record) ? 'proved' : 'likely',
         title: 'Something on the way removes the header Sec-WebSocket-Protocol.',
