@@ -1,7 +1,9 @@
 /** Milliseconds unless said otherwise. */
 export const limits = {
+  verdict: 11_000, // of the whole, after which only what is known is judged
   http: 4_000,
   socket: 5_000,
+  firstFrame: 2_500, // at least, after the socket opened
   record: 3_000, // until the server's record of an attempt must be complete
   recordFast: 1_200, // the same when the page saw all of it itself
   echo: 3_000, // round trips

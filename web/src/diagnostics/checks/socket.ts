@@ -75,7 +75,7 @@ class Watch {
       result.openMs = this.since()
       result.subprotocol = clean(socket.protocol, 64)
       result.extensions = clean(socket.extensions, 128)
-      this.patience(limits.socket)
+      this.patience(Math.max(limits.socket - result.openMs, limits.firstFrame))
       if (this.options.kind === 'echo') this.send(probeText)
     }
     socket.onmessage = ({ data }) => { this.message(data) }
@@ -128,6 +128,8 @@ class Watch {
   }
 
   private async full(): Promise<void> {
+    // On a way as slow as that, the verdict comes first.
+    if (this.since() > limits.firstFrame) return
     const returned = await fullMessage(this.env, this.socket, this.ended.signal, this.signal)
     this.result.full = { bytes: fullFrame, returned, ...this.result.closeCode !== undefined && { closeCode: this.result.closeCode } }
   }
