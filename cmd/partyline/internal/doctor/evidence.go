@@ -27,6 +27,9 @@ type Options struct {
 	Token  string        // for servers that want one; never shown
 	Idle   time.Duration // length of the idle test; 0: none
 	Stream bool          // test whether streamed answers are held back; takes a second
+
+	// Patience is how long each step may take; 0: 4 s.
+	Patience time.Duration
 }
 
 // answer is a plain HTTP answer.
@@ -127,6 +130,9 @@ func Run(ctx context.Context, raw string, o Options) (*Report, error) {
 	if strings.ContainsAny(o.Origin+o.Token, "\r\n\x00") {
 		return nil, fmt.Errorf("%w: origin and token have no line breaks", ErrURL)
 	}
+	if o.Patience > 0 {
+		t.patience = o.Patience
+	}
 	r := &Report{URL: Escape(t.ws.String()), Trace: rand.Text(), Started: time.Now()}
 	e := &evidence{t: t, net: look(ctx, t)}
 	if ip, ok := usable(e); ok {
@@ -165,7 +171,7 @@ func usable(e *evidence) (netip.Addr, bool) {
 func (e *evidence) gather(ctx context.Context, ip netip.Addr, trace string, o Options) {
 	var both sync.WaitGroup
 	both.Go(func() { e.askStatus(ctx) })
-	both.Go(func() { e.route = get(ctx, plain(e.t.ws), e.t.host) })
+	both.Go(func() { e.route = e.get(ctx, plain(e.t.ws), e.t.host) })
 	both.Wait()
 	e.openChat(ctx, ip, trace, o)
 	if e.chat.opened() {
@@ -189,8 +195,8 @@ func plain(at *url.URL) string {
 }
 
 // get makes one bounded request.
-func get(ctx context.Context, at, host string) answer {
-	ctx, cancel := context.WithTimeout(ctx, stepTime)
+func (e *evidence) get(ctx context.Context, at, host string) answer {
+	ctx, cancel := context.WithTimeout(ctx, e.t.patience)
 	defer cancel()
 	var a answer
 	begin := time.Now()
@@ -228,7 +234,7 @@ func fetch(ctx context.Context, at, host string) (*http.Response, error) {
 
 func (e *evidence) askStatus(ctx context.Context) {
 	begin := time.Now()
-	e.status = get(ctx, e.t.http.JoinPath("chat/status/").String(), e.t.http.Hostname())
+	e.status = e.get(ctx, e.t.http.JoinPath("chat/status/").String(), e.t.http.Hostname())
 	var doc statusDoc
 	if e.status.err != nil || e.status.status != http.StatusOK || json.Unmarshal(e.status.body, &doc) != nil || doc.WebSocket == nil {
 		return
@@ -253,7 +259,7 @@ func (e *evidence) openChat(ctx context.Context, ip netip.Addr, trace string, o 
 func (e *evidence) useChat() {
 	defer e.chat.close()
 	for range 16 {
-		payload, err := e.chat.next(stepTime)
+		payload, err := e.chat.next(e.t.patience)
 		if err != nil {
 			e.first = err
 			return
@@ -286,11 +292,11 @@ func (e *evidence) measure(ctx context.Context, ip netip.Addr, o Options) {
 	if !e.echo.opened() {
 		return
 	}
-	defer func() { e.segments = segmentsOf(e.echo.conn) }()
-	until := time.Now().Add(3 * time.Second)
+	defer e.countLost()
+	until := time.Now().Add(e.t.patience * 3 / 4)
 	for i := 0; i < 11 && time.Now().Before(until); i++ {
 		begin := time.Now()
-		if e.returns(16, stepTime) != nil {
+		if e.returns(16, e.t.patience) != nil {
 			return
 		}
 		if i > 0 { // the first one pays for what is warmed up
@@ -298,7 +304,7 @@ func (e *evidence) measure(ctx context.Context, ip netip.Addr, o Options) {
 		}
 	}
 	for _, size := range []int{125, 126, 1400, 9000, 65535, 65536, 131072} {
-		if err := e.returns(size, 2*time.Second+10*e.median()); err != nil {
+		if err := e.returns(size, e.t.patience/2+10*e.median()); err != nil {
 			e.lost, e.lostErr = size, err
 			return
 		}
@@ -346,7 +352,7 @@ func (e *evidence) idleTest(ctx context.Context, ip netip.Addr, o Options) {
 	if timedOut(err) {
 		// A deadline in the middle of nothing leaves the reader usable.
 		if err = u.send(ws.OpText, []byte("still here")); err == nil {
-			_, err = u.next(stepTime)
+			_, err = u.next(e.t.patience)
 		}
 	}
 	e.idleErr, e.idleDone = err, ctx.Err() == nil
@@ -358,9 +364,9 @@ func (e *evidence) askRecord(ctx context.Context, trace string) {
 		return
 	}
 	at := e.t.http.JoinPath("api/v1/diagnostics/trace", trace).String()
-	until := time.Now().Add(3 * time.Second)
+	until := time.Now().Add(e.t.patience * 3 / 4)
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
-		a := get(ctx, at, e.t.http.Hostname())
+		a := e.get(ctx, at, e.t.http.Hostname())
 		var r recordDoc
 		if a.err == nil && (a.status == http.StatusOK || a.status == http.StatusNotFound) && json.Unmarshal(a.body, &r) == nil && r.Stages != nil {
 			r.known = true

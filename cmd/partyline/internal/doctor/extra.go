@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ func (e *evidence) fullMessage() {
 	}
 	for range 16 {
 		var payload []byte
-		if payload, e.fullErr = e.chat.next(stepTime); e.fullErr != nil {
+		if payload, e.fullErr = e.chat.next(e.t.patience); e.fullErr != nil {
 			return
 		}
 		var f struct {
@@ -50,7 +51,7 @@ const (
 // stream reads an answer that the server sends in pieces, and notes when they
 // come.
 func (e *evidence) stream(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 2*stepTime)
+	ctx, cancel := context.WithTimeout(ctx, 2*e.t.patience)
 	defer cancel()
 	at := e.t.http.JoinPath("api/v1/diagnostics/probe")
 	at.RawQuery = "nonce=doctor&chunks=" + streamPieces
@@ -81,9 +82,34 @@ func (e *evidence) held() bool {
 	return n > 0 && e.pieces[n-1]-e.pieces[0] < streamLasts/4
 }
 
-// segments counts what TCP sent on one connection.
+// segments counts what TCP sent on one connection: segments with data, and how
+// many of them again because they were lost.
 type segments struct{ sent, again int }
 
-// lossy: sent again so often that it is not chance. Two at least, and two in a
-// hundred.
-func (s segments) lossy() bool { return s.again >= 2 && 50*s.again >= s.sent }
+// lossy: sent again so often that it is not chance. Three at least, and three in
+// a hundred.
+func (s segments) lossy() bool { return s.again >= 3 && 100*s.again >= 3*s.sent }
+
+// Round trips that look again where packets seem to be lost.
+const (
+	lossTrips = 100
+	lossTime  = 3 * time.Second
+	lossDelay = 180 * time.Millisecond // TCP sends again after 200 ms at the earliest
+)
+
+// countLost counts the segments of the echo connection, and sends more of them
+// when a loss is likely: one lost segment may be chance.
+func (e *evidence) countLost() {
+	e.segments = segmentsOf(e.echo.conn)
+	late := slices.ContainsFunc(e.rtts, func(d time.Duration) bool { return d >= lossDelay && d > 5*e.median() })
+	if e.lost > 0 || e.segments.again == 0 && !late {
+		return
+	}
+	until := time.Now().Add(lossTime)
+	for i := 0; i < lossTrips && time.Now().Before(until); i++ {
+		if e.returns(1000, e.t.patience) != nil {
+			break
+		}
+	}
+	e.segments = segmentsOf(e.echo.conn)
+}

@@ -84,7 +84,7 @@ func judgeQuality(e *evidence, o Options) []Finding {
 	if e.segments.lossy() {
 		found = append(found, Finding{
 			"packets_lost", Warning, Proved, "Packets are lost on the way.",
-			[]string{fmt.Sprintf("TCP sent %d segments, %d of them again", e.segments.sent, e.segments.again)},
+			[]string{fmt.Sprintf("TCP sent %d segments, %d of them again because they were lost", e.segments.sent, e.segments.again)},
 			"A weak radio link, a full line or a broken cable; TCP repairs it, but every loss costs a fifth of a second or more.",
 		})
 	}

@@ -24,7 +24,9 @@ func segmentsOf(conn net.Conn) segments {
 	var s segments
 	_ = raw.Control(func(fd uintptr) { // the connection may be closed: nothing is known then
 		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-			s = segments{sent: int(info.Segs_out), again: int(info.Total_retrans)}
+			// What the other side had already (DSACK, RFC 2883) was not lost: a busy
+			// machine acknowledges late.
+			s = segments{sent: int(info.Data_segs_out), again: max(0, int(info.Total_retrans)-int(info.Dsack_dups))}
 		}
 	})
 	return s
