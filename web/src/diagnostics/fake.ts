@@ -117,6 +117,9 @@ function unlessAborted<T>(answer: Promise<T>, signal: AbortSignal | undefined): 
   })])
 }
 
+/** What a page sent, if it is text. */
+export const textOf = (data: string | ArrayBuffer): string => typeof data === 'string' ? data : ''
+
 /** An echo server. */
 export const echoing: Serve = (peer) => {
   peer.open()
@@ -132,7 +135,7 @@ export const chatting: Serve = (peer) => {
   peer.open(peer.protocols[0])
   peer.say('{"type":"welcome"}')
   peer.heard = (data) => {
-    const frame = JSON.parse(String(data)) as { type: string; t: number }
+    const frame = JSON.parse(textOf(data)) as { type: string; t: number }
     if (frame.type === 'ping') peer.say(JSON.stringify({ type: 'pong', t: frame.t }))
   }
 }
@@ -183,7 +186,7 @@ export const json = (status: number, value: unknown) => answered(status, 'applic
 /** Lets virtual time pass until something is settled; fails after an hour of it. */
 export async function settled<T>(promise: Promise<T>): Promise<{ value: T; tookMs: number }> {
   const begin = Date.now()
-  let done = false
+  let done = false as boolean
   const result = promise.finally(() => { done = true })
   while (!done && Date.now() - begin < 3_600_000) await vi.advanceTimersByTimeAsync(10)
   if (!done) throw new Error('not settled within an hour')

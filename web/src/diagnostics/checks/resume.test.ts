@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, test, vi } from 'vitest'
 import { diagnose, verdict } from '../diagnose'
-import { FakeBrowser, settled } from '../fake'
+import { FakeBrowser, settled, textOf } from '../fake'
 import { healthy, target } from '../samples'
 import { resume } from './extra'
 
@@ -19,7 +19,7 @@ async function resuming(second: Frame[], before: Frame | null = first) {
     peer.open('partyline.v1')
     peer.say('{"type":"welcome"}')
     peer.heard = (data) => {
-      const frame = JSON.parse(String(data)) as Frame
+      const frame = JSON.parse(textOf(data)) as Frame
       if (frame.type === 'ping') peer.say('{"type":"pong","t":1}')
       if (frame.type !== 'join') return
       joins.push(frame)

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, test, vi } from 'vitest'
 import { works } from '../facts'
-import { chatting, echoing, FakeBrowser, settled, type Peer } from '../fake'
+import { chatting, echoing, FakeBrowser, settled, textOf, type Peer } from '../fake'
 import { fullFrame } from './full'
 import { attempt, type SocketOptions } from './socket'
 
@@ -98,7 +98,7 @@ describe('a message as long as the contract allows', () => {
   const full = (answer: (peer: Peer, length: number) => void) => open((peer) => {
     chatting(peer)
     const small = peer.heard
-    peer.heard = (data) => { if (String(data).length > 1_000) answer(peer, String(data).length); else small(data) }
+    peer.heard = (data) => { if (textOf(data).length > 1_000) answer(peer, textOf(data).length); else small(data) }
   }, { full: true })
 
   it('is answered', async () => {
