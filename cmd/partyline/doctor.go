@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"strings"
 	"time"
 
 	"partyline/cmd/partyline/internal/doctor"
@@ -25,6 +26,7 @@ func (p program) doctor(ctx context.Context, args []string) error {
 	flags.StringVar(&o.HTTP, "http", "", "address of the API, when it is not on the same port")
 	flags.StringVar(&o.Token, "token", "", "token for the chat")
 	flags.DurationVar(&o.Idle, "idle", 0, "keep a quiet connection that long, at most 300s")
+	flags.BoolVar(&o.Stream, "stream", false, "test whether a proxy holds streamed answers back")
 	asJSON := flags.Bool("json", false, "print the report as JSON")
 	url, rest := "", args
 	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
@@ -53,10 +55,21 @@ func (p program) doctor(ctx context.Context, args []string) error {
 		enc.SetIndent("", "  ")
 		err = enc.Encode(report)
 	} else {
-		err = report.Print(p.stdout, terminal(p.stdout))
+		err = report.Print(p.stdout, p.colours())
 	}
 	if err == nil && report.Failed() {
 		err = errUnhealthy
 	}
 	return err
+}
+
+// colours reports whether people see what is printed, and want colours
+// (https://no-color.org).
+func (p program) colours() bool {
+	for _, v := range p.environ {
+		if name, value, _ := strings.Cut(v, "="); name == "NO_COLOR" && value != "" || name == "TERM" && value == "dumb" {
+			return false
+		}
+	}
+	return terminal(p.stdout)
 }

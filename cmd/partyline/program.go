@@ -43,7 +43,7 @@ func commands() []command {
 		{"replay", "--room ROOM [--from SEQ] [--since DURATION] [--raw]", "print a room's events from the log", program.replay},
 		{"rebuild", "[flags]", "build the read models again from the log", program.rebuild},
 		{"verify", "[flags]", "compare the read models with the log; exit 1 on a difference", program.verify},
-		{"doctor", "URL [--origin O] [--http BASE] [--token T] [--idle D] [--json]", "say why a WebSocket cannot connect; exit 1 on a critical finding", program.doctor},
+		{"doctor", "URL [--origin O] [--http BASE] [--token T] [--idle D] [--stream] [--json]", "say why a WebSocket cannot connect; exit 1 on a critical finding", program.doctor},
 		{"demo-faults", "[FAULT] [--listen ADDR] [--to ADDR]", "put a fault in front of a running server, to watch it named", program.demoFaults},
 		{"token", "--sub S [--name N] [--rooms a,team-*] [--moderate a] [--admin] [--ttl 1h]", "make a token under auth.jwt.secret", program.token},
 		{"check-config", "[flags]", "check the configuration and print the effective one", program.checkConfig},

@@ -1,4 +1,4 @@
-import { haproxy, nginx } from './programs'
+import { caddy, haproxy, nginx } from './programs'
 import { answer, type End, type Fault } from './proxy'
 
 export interface Case {
@@ -26,7 +26,7 @@ export interface Case {
   /** The page comes over https from a healthy server. */
   securePage?: boolean
   /** A real proxy stands there instead of ours; UPSTREAM is the address of the server. */
-  program?: 'nginx' | 'haproxy'
+  program?: 'nginx' | 'haproxy' | 'caddy'
   /** Its configuration, where PORT is to be listened to. */
   config?: string
   /** Names the host otherwise than by its address; the terminal does so too unless told. */
@@ -38,6 +38,18 @@ export interface Case {
   path?: string
   /** Length of the quiet test in the terminal. */
   idle?: string
+  /** The test of streamed answers is run too, in the page by its button. */
+  stream?: boolean
+  /** A flag of "partyline serve" without which there is no such case. */
+  needs?: string
+  /** Token that is sent, of a server whose settings are those of tokens.ts. */
+  token?: 'none' | 'expired' | 'audience' | 'signature'
+  /** The log is a process of its own, and is stopped. */
+  storage?: 'stopped'
+  /** What the packet filter of the namespace does to the way; see network.ts. */
+  packets?: 'lost' | 'ipv6 dropped'
+  /** Share of the packets that is lost, in percent. */
+  loss?: number
 }
 
 const toWebSocket = (head: string) => / \/ws\//.test(head.split('\r\n', 1)[0] ?? '')
@@ -105,7 +117,30 @@ export const cases: Case[] = [
   { name: 'message too big for the server', fault: { fromClient: (d) => ((d[1] ?? 0) & 0x7f) >= 126 && d.length > 4 && d.readUInt16BE(2) >= 9_000 ? { last: Buffer.from([0x88, 2, 1009 >> 8, 1009 & 255]) } : 'pass' }, page: 'message_too_big', doctor: 'message_too_big' },
   { name: 'packets dropped before the handshake', fault: {}, blackhole: true, from: 'server', page: 'no_answer', doctor: 'tcp_timeout' },
   { name: 'clock off by a day', fault: { body: (t) => yesterday(t) }, page: 'clock_skew', doctor: 'clock_skew' },
+  { name: 'healthy, through Caddy', fault: {}, program: 'caddy', config: caddy.good, page: 'healthy', doctor: 'healthy' },
+  { name: 'Caddy whose upstream is down', fault: {}, program: 'caddy', config: caddy.down, page: 'bad_gateway', doctor: 'bad_gateway' },
+  { name: 'nginx holds answers back', fault: {}, program: 'nginx', config: nginx.good, stream: true, page: 'proxy_buffering', doctor: 'proxy_buffering' },
+  { name: 'a full message is longer than gateway.max-frame-bytes', fault: {}, from: 'server', server: { flags: ['--gateway-max-frame-bytes', '8KiB'] }, page: 'message_too_big', doctor: 'message_too_big' },
+  { name: 'NATS stops behind a live gateway', fault: {}, from: 'server', storage: 'stopped', page: 'storage_unavailable', doctor: 'storage_unavailable' },
+  { name: 'ClickHouse unavailable', fault: {}, from: 'server', needs: '--clickhouse-dsn', server: { flags: ['--analytics-mode', 'server', '--clickhouse-dsn', 'clickhouse://127.0.0.1:DOWN/default'] }, page: 'analytics_unavailable', doctor: 'analytics_unavailable' },
+  { name: 'token missing', fault: {}, from: 'server', needs: '--auth-mode', token: 'none', page: 'token_missing', doctor: 'token_missing' },
+  { name: 'token expired', fault: {}, from: 'server', needs: '--auth-mode', token: 'expired', page: 'token_expired', doctor: 'token_expired' },
+  { name: 'token for another audience', fault: {}, from: 'server', needs: '--auth-mode', token: 'audience', page: 'token_audience', doctor: 'token_audience' },
+  { name: 'token with a wrong signature', fault: {}, from: 'server', needs: '--auth-mode', token: 'signature', page: 'token_refused', doctor: 'token_refused' },
+  { name: '15 % of the packets lost', fault: {}, packets: 'lost', loss: 15, from: 'server', page: 'slow_network', doctor: 'packets_lost' },
+  { name: '300 ms and 5 % loss', fault: { delay: 150 }, packets: 'lost', loss: 5, from: 'server', page: 'slow_network', doctor: 'slow_network' },
+  // Browsers go over to IPv4 after some 300 ms by themselves and do not tell.
+  { name: 'broken IPv6, working IPv4', fault: {}, packets: 'ipv6 dropped', from: 'server', host: 'six.test', page: 'healthy', doctor: 'ipv6_broken' },
 ]
+
+/** Those that are also shown to Firefox ESR and WebKitGTK, with the same expectation. */
+export const elsewhere = new Set([
+  'healthy, direct', 'healthy, through a plain proxy', 'server stopped', 'only the WebSocket port closed', 'another HTTP server on the port',
+  'single-page fallback answers 200', 'no route for /ws/ (404)', '502 of a proxy', 'captive portal redirect', 'proxy without upgrade headers',
+  'proxy speaking HTTP/1.0', '101 with a wrong accept key', '101 swallowed', 'reset during the handshake', 'upgrade held',
+  'cut right after opening', 'frames over 64 KiB dropped', 'API without CORS headers', 'CSP without the address', 'origin refused',
+  'closed with 1011 right after opening',
+])
 
 /** Those that every test run repeats. */
 export const everyday = new Set([

@@ -53,3 +53,17 @@ export const haproxy = {
   cutting: haproxyWith('5s'),
   down: haproxyWith('1h', 'use_backend down if { path_beg /ws/ }'),
 }
+
+const caddyWith = (site: string) => `{
+    admin off
+    auto_https off
+}
+http://127.0.0.1:PORT {
+    ${site}
+}
+`
+
+export const caddy = {
+  good: caddyWith('reverse_proxy UPSTREAM'),
+  down: caddyWith('reverse_proxy /ws/* DOWN\n    reverse_proxy UPSTREAM'),
+}

@@ -1,67 +1,113 @@
 import type { Case } from './list'
+import type { Snippet } from './snippets'
 
 /** What one of the two said, and after how long. */
 export interface Outcome { code: string; confidence: string; ms: number }
 
 export interface Row { c: Case; page: Outcome; doctor: Outcome }
 
+/** The same case in another browser. */
+export interface Elsewhere { c: Case; browser: string; page: Outcome }
+
+/** What the terminal said without and with a snippet. */
+export interface Shown { s: Snippet; before: string; after: string }
+
+interface Whole { rows: readonly Row[]; others: readonly Elsewhere[]; shown: readonly Shown[]; left: readonly string[] }
+
 type Side = 'page' | 'doctor'
 
-const right = (r: Row, side: Side) => r[side].code === r.c[side]
-const wrong = (r: Row, side: Side) => !right(r, side) && r[side].confidence !== 'unknown'
+/** What was expected and what was said, wherever it came from. */
+interface Answer { side: string; expected: string; said: Outcome }
 
-function rate(rows: readonly Row[], fits: (r: Row) => boolean): string {
-  const count = rows.filter(fits).length
-  return `${String(count)} of ${String(rows.length)} (${(100 * count / Math.max(rows.length, 1)).toFixed(1)} %)`
+const right = (a: Answer) => a.said.code === a.expected
+const wrong = (a: Answer) => !right(a) && a.said.confidence !== 'unknown'
+const answers = (rows: readonly Row[], side: Side): Answer[] => rows.map((r) => ({ side, expected: r.c[side], said: r[side] }))
+const elsewhereAnswers = (others: readonly Elsewhere[]): Answer[] => others.map((o) => ({ side: o.browser, expected: o.c.page, said: o.page }))
+
+function rate(all: readonly Answer[], fits: (a: Answer) => boolean): string {
+  const count = all.filter(fits).length
+  return `${String(count)} of ${String(all.length)} (${(100 * count / Math.max(all.length, 1)).toFixed(1)} %)`
 }
 
-const line = (r: Row) => (({ c, page, doctor }) => [
-  c.name, page.code, page.confidence, right(r, 'page') ? 'yes' : `no, expected ${c.page}`, `${(page.ms / 1000).toFixed(1)} s`,
-  doctor.code, doctor.confidence, right(r, 'doctor') ? 'yes' : `no, expected ${c.doctor}`, `${(doctor.ms / 1000).toFixed(1)} s`,
-].join(' | '))(r)
+const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`
+const verdict = (said: Outcome, expected: string) => [said.code, said.confidence, said.code === expected ? 'yes' : `no, expected ${expected}`, seconds(said.ms)].join(' | ')
+const line = ({ c, page, doctor }: Row) => `| ${c.name} | ${verdict(page, c.page)} | ${verdict(doctor, c.doctor)} |`
 
 // Only what is off the diagonal: the rest would be a table of one column.
-function confusion(rows: readonly Row[], side: Side): string {
+function confusion(all: readonly Answer[]): string {
   const counts = new Map<string, number>()
-  for (const r of rows) {
-    if (right(r, side)) continue
-    const key = `| ${side} | ${r.c[side]} | ${r[side].code} |`
+  for (const a of all) {
+    if (right(a)) continue
+    const key = `| ${a.side} | ${a.expected} | ${a.said.code} |`
     counts.set(key, (counts.get(key) ?? 0) + 1)
   }
-  return [...counts].map(([key, n]) => `${key} ${String(n)} |\n`).join('')
+  if (counts.size === 0) return 'Nothing lies off the diagonal.'
+  return ['| side | expected | given | count |', '|---|---|---|---|', ...[...counts].map(([key, n]) => `${key} ${String(n)} |`)].join('\n')
+}
+
+function slowest(rows: readonly Row[], fits: (c: Case) => boolean): string {
+  const row = rows.filter((r) => fits(r.c)).reduce<Row | undefined>((most, r) => most && most.page.ms >= r.page.ms ? most : r, undefined)
+  return row ? `${seconds(row.page.ms)} (${row.c.name})` : 'none'
+}
+
+const healthyPath = (c: Case) => c.name.startsWith('healthy')
+const faulty = (rows: readonly Row[]) => rows.filter((r) => r.c.page !== 'healthy' || r.c.doctor !== 'healthy')
+
+function otherTable(others: readonly Elsewhere[]): string {
+  const names = [...new Set(others.map((o) => o.browser))], all = [...new Set(others.map((o) => o.c))]
+  const cell = (c: Case, name: string) => {
+    const o = others.find((x) => x.c === c && x.browser === name)
+    return o ? `${o.page.code}${o.page.code === c.page ? '' : ` (no, expected ${c.page})`}, ${o.page.confidence}, ${seconds(o.page.ms)}` : 'not run'
+  }
+  return [`| fault | ${names.join(' | ')} |`, `|---${'|---'.repeat(names.length)}|`, ...all.map((c) => `| ${c.name} | ${names.map((name) => cell(c, name)).join(' | ')} |`)].join('\n')
 }
 
 /** The report of a whole run. */
-export function table(rows: readonly Row[]): string {
-  const faults = rows.filter((r) => r.c.page !== 'healthy' || r.c.doctor !== 'healthy')
-  const off = confusion(rows, 'page') + confusion(rows, 'doctor')
-  const slowest = Math.max(...rows.map((r) => r.page.ms)) / 1000
+export function document({ rows, others, shown, left }: Whole): string {
+  const page = answers(rows, 'page'), doctor = answers(rows, 'doctor'), other = elsewhereAnswers(others)
+  const broken = faulty(rows)
   return `# How well the diagnosis names causes
 
-Written by \`make faultlab\`: each fault is put between a real Chromium and a real server on
-the same machine, by a small proxy, by nginx or by HAProxy, and the standalone page and
-\`partyline doctor\` have to name it. What is expected is fixed beforehand in
-\`web/e2e/faults/list.ts\`: for the page the finest class that a browser can tell apart, for the
-terminal the exact fault. A fault that touches only one side must be called healthy by the other.
+Written by \`make faultlab\`: each fault is put between a real browser and a real server on
+the same machine, by a small proxy, by nginx, HAProxy or Caddy, or by a packet filter in a
+network namespace, and the standalone page and \`partyline doctor\` have to name it. What is
+expected is fixed beforehand in \`web/e2e/faults/list.ts\`: for the page the finest class that a
+browser can tell apart, for the terminal the exact fault. A fault that touches only one side
+must be called healthy by the other.
 
-Not run, because the server has no such setting yet or the machine no such means: tokens,
-ClickHouse unavailable, NATS unavailable, random loss, broken IPv6, Caddy, Firefox, WebKitGTK.
+${left.length === 0 ? 'Every case of the list was run.' : `Not run, because this server has no such setting yet or the machine no such means: ${left.join('; ')}.`}
 
-| | page | doctor |
-|---|---|---|
-| named-cause rate, all cases | ${rate(rows, (r) => right(r, 'page'))} | ${rate(rows, (r) => right(r, 'doctor'))} |
-| named-cause rate, without what is healthy for both | ${rate(faults, (r) => right(r, 'page'))} | ${rate(faults, (r) => right(r, 'doctor'))} |
-| false-cause rate (wrong, and not "unknown") | ${rate(rows, (r) => wrong(r, 'page'))} | ${rate(rows, (r) => wrong(r, 'doctor'))} |
+| | page | doctor | other browsers |
+|---|---|---|---|
+| named-cause rate, all cases | ${rate(page, right)} | ${rate(doctor, right)} | ${rate(other, right)} |
+| named-cause rate, without what is healthy for both | ${rate(answers(broken, 'page'), right)} | ${rate(answers(broken, 'doctor'), right)} | ${rate(elsewhereAnswers(others.filter((o) => o.c.page !== 'healthy')), right)} |
+| false-cause rate (wrong, and not "unknown") | ${rate(page, wrong)} | ${rate(doctor, wrong)} | ${rate(other, wrong)} |
 
-The slowest verdict of the page took ${slowest.toFixed(1)} s.
+Time to the verdict in Chromium: on healthy paths at most ${slowest(rows, healthyPath)}; on any at
+most ${slowest(rows, () => true)}.
 
 | fault | page says | confidence | right | after | doctor says | confidence | right | after |
 |---|---|---|---|---|---|---|---|---|
-${rows.map((r) => `| ${line(r)} |`).join('\n')}
+${rows.map(line).join('\n')}
 
 ## Confusion matrix
 
 Codes that were expected and given; what lies on the diagonal is left out.
 
-${off === '' ? 'Nothing lies off the diagonal.\n' : `| side | expected | given | count |\n|---|---|---|---|\n${off}`}`
+${confusion([...page, ...doctor, ...other])}
+
+## Other browsers
+
+The page in Firefox ESR and WebKitGTK of the distribution, with the same expectations.
+
+${otherTable(others)}
+
+## Settings that the help pages print
+
+Each is put, with the lab's own addresses in place of the examples, where a faulty line stood.
+
+| program | settings | doctor says before | and with them |
+|---|---|---|---|
+${shown.map(({ s, before, after }) => `| ${s.program} | ${s.fix} | ${before}${before === s.before ? '' : ` (expected ${s.before})`} | ${after} |`).join('\n')}
+`
 }

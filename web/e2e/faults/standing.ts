@@ -1,7 +1,7 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { createHash, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -33,12 +33,21 @@ export class Certificates {
       await writeFile(join(dir, `${name}.ext`), `subjectAltName=${names}\nextendedKeyUsage=serverAuth\n`)
       await openssl('x509', '-req', '-in', `${name}.csr`, '-CA', `${ca}.pem`, '-CAkey', `${ca}.key`, '-CAcreateserial', '-days', days, '-extfile', `${name}.ext`, '-out', `${name}.pem`)
     }
+    await mkdir(join(dir, 'files'))
+    const good = await Promise.all(['good.pem', 'good.key'].map((name) => readFile(join(dir, name), 'utf8')))
+    await writeFile(join(dir, 'files', 'good.pem'), good.join(''))
+    await writeFile(join(dir, 'files', 'good.key'), good[1] ?? '')
     return new Certificates(dir)
   }
 
   /** The authority that the terminal trusts. */
   get authority(): string {
     return join(this.dir, 'ca.pem')
+  }
+
+  /** Of a certificate without its ending: .pem holds the key too, .key the key alone. */
+  path(name: string): string {
+    return join(this.dir, 'files', name)
   }
 
   async identity(name: string): Promise<Identity> {
@@ -57,6 +66,11 @@ export class Certificates {
   }
 }
 
+/** What "partyline serve --help" prints: which settings there are. */
+export async function flagsOf(): Promise<string> {
+  return (await run(join(import.meta.dirname, '../../../bin/partyline'), ['serve', '--help'])).stdout
+}
+
 /** A port on which nothing listens, as far as that can be known. */
 export async function freePort(): Promise<string> {
   const server = createServer().listen(0, '127.0.0.1')
@@ -70,7 +84,8 @@ export async function freePort(): Promise<string> {
 /** Something that stands on a port until it is stopped. */
 export interface Standing { port: string; stop: () => Promise<void> }
 
-async function end(child: ChildProcess, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+/** Ends a child and waits for it. */
+export async function end(child: ChildProcess, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const exited = once(child, 'exit')
   child.kill(signal)
@@ -89,22 +104,36 @@ async function listens(port: string): Promise<boolean> {
   }
 }
 
-/** nginx or HAProxy in front of a server, in the foreground, until stopped. */
-export async function program(name: 'nginx' | 'haproxy', config: string, upstream: string): Promise<Standing> {
+export type Program = 'nginx' | 'haproxy' | 'caddy'
+
+const argumentsOf = (name: Program, dir: string, file: string): string[] => ({
+  nginx: ['-p', dir, '-e', join(dir, 'error.log'), '-c', file, '-g', 'master_process off;'],
+  haproxy: ['-db', '-f', file],
+  caddy: ['run', '--config', file, '--adapter', 'caddyfile'],
+})[name]
+
+/** nginx, HAProxy or Caddy in front of a server, in the foreground, until stopped. */
+export async function program(name: Program, config: string, upstream: string, more: Record<string, string> = {}): Promise<Standing> {
   const dir = await mkdtemp(join(tmpdir(), 'partyline-lab-'))
   const port = await freePort(), down = `127.0.0.1:${await freePort()}`
   const file = join(dir, 'conf')
-  await writeFile(file, config.replaceAll('PORT', port).replaceAll('UPSTREAM', upstream).replaceAll('DOWN', down).replaceAll('DIR', dir))
+  const words = { PORT: port, UPSTREAM: upstream, DOWN: down, DIR: dir, ...more }
+  await writeFile(file, Object.entries(words).reduce((text, [word, value]) => text.replaceAll(word, value), config))
+  await writeFile(join(dir, 'index.html'), '<!doctype html>app')
   const path = `${process.env.PATH ?? ''}:/usr/sbin:/usr/local/sbin`
-  const child = spawn(name, name === 'nginx' ? ['-p', dir, '-e', join(dir, 'error.log'), '-c', file, '-g', 'master_process off;'] : ['-db', '-f', file], { env: { PATH: path }, stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(name, argumentsOf(name, dir, file), { env: { PATH: path, HOME: dir }, stdio: ['ignore', 'ignore', 'pipe'] })
   const said: string[] = []
   child.stderr.on('data', (data: Buffer) => { said.push(data.toString()) })
   child.on('error', (error) => { said.push(error.message) })
-  for (let i = 0; i < 200 && child.exitCode === null; i++) {
-    if (await listens(port)) return { port, stop: async () => { await end(child); await rm(dir, { recursive: true, force: true }) } }
+  const stop = async () => {
+    await end(child)
+    await rm(dir, { recursive: true, force: true })
+  }
+  for (let i = 0; i < 400 && child.exitCode === null; i++) {
+    if (await listens(port)) return { port, stop }
     await new Promise((resolve) => setTimeout(resolve, 25))
   }
-  await end(child)
+  await stop()
   throw new Error(`${name} does not listen: ${said.join('')}`)
 }
 

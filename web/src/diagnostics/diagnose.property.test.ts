@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { diagnose, verdict } from './diagnose'
+import { forbidden } from './facts'
 import type { Evidence, HttpProbe, ServerRecord, SocketAttempt, Tri } from './evidence'
 import type { Finding } from './finding'
 import {
@@ -23,7 +24,7 @@ const route: fc.Arbitrary<HttpProbe> = fc.oneof(
   refusals.map((code) => ourAnswer(403, { code, status: 403 })),
 )
 const attempts: fc.Arbitrary<SocketAttempt> = fc.oneof(
-  fc.constantFrom<SocketAttempt>(socket(), refusedSocket, hungSocket, skipped, { state: 'threw', name: 'SecurityError', message: '' }, { state: 'threw', name: 'SyntaxError', message: '' }),
+  fc.constantFrom<SocketAttempt>(socket(), refusedSocket, hungSocket, skipped, { state: 'threw', name: 'SecurityError', message: '' }, { state: 'threw', name: 'SyntaxError', message: '' }, { state: 'threw', name: 'NS_ERROR_CONTENT_BLOCKED', message: '' }, { state: 'threw', name: 'TypeError', message: '' }),
   fc.constantFrom(1000, 1006, 1009, 1011, 1013, 4001, 4008, 4009, 4029, 4999).map(closedSocket),
   fc.constant<SocketAttempt>({ ...closedSocket(0), timedOut: true }),
 )
@@ -63,8 +64,8 @@ const refusedWith = (e: Evidence, code: string) => saw(e, '', (s) => s.outcome =
 const needs: Record<string, (e: Evidence) => boolean> = {
   websocket_missing: (e) => e.browser.websocket === 'missing',
   csp_blocked: (e) => e.violations.some((v) => v.enforced && v.blocked.includes('chat.test')) && !isOpen(e),
-  mixed_content: (e) => e.attempt.state === 'threw' && e.browser.protocol === 'https:',
-  bad_url: (e) => e.attempt.state === 'threw',
+  mixed_content: (e) => e.attempt.state === 'threw' && forbidden(e.attempt) && e.browser.protocol === 'https:',
+  bad_url: (e) => e.attempt.state === 'threw' && e.attempt.name === 'SyntaxError',
   upgrade_stripped: (e) => refusedWith(e, 'upgrade_required') && !(e.record.state === 'seen' && e.record.httpVersion === '1.0'),
   http10_proxy: (e) => refusedWith(e, 'upgrade_required') && e.record.state === 'seen' && e.record.httpVersion === '1.0',
   origin_refused: (e) => refusedWith(e, 'origin_refused') || e.dryRun !== 'unknown' && e.dryRun.decision === 'refuse',
@@ -72,7 +73,7 @@ const needs: Record<string, (e: Evidence) => boolean> = {
   rate_limited: (e) => refusedWith(e, 'rate_limited') || saw(e, 'closed', (s) => s.closeCode === 4029),
   server_full: (e) => refusedWith(e, 'overloaded'),
   handshake_swallowed: (e) => saw(e, 'upgraded', (s) => s.outcome === 'ok') && !isOpen(e),
-  subprotocol_stripped: (e) => !isOpen(e) && e.variant.state === 'done' && e.variant.opened,
+  subprotocol_stripped: (e) => !isOpen(e) && e.variant.state === 'done' && e.variant.opened && e.variant.endedHere,
   connection_cut: (e) => isOpen(e) && saw(e, 'closed', (s) => s.closeBy === 'network'),
   server_error: (e) => isOpen(e) && saw(e, 'closed', (s) => s.closeCode === 1011),
   slow_consumer: (e) => isOpen(e) && saw(e, 'closed', (s) => s.closeCode === 4008),

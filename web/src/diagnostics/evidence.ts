@@ -102,6 +102,8 @@ export interface SocketDone {
   /** Codes of error frames and the reason of bye. */
   errors: string[]
   offered: boolean
+  /** What became of a message as long as the contract allows; only after all else worked. */
+  full?: { bytes: number; returned: Tri; closeCode?: number }
 }
 
 export interface SocketThrew {

@@ -10,6 +10,8 @@ export const timedOut = (probe: HttpProbe): boolean => probe.state === 'failed' 
 
 export const done = (attempt: SocketAttempt): attempt is SocketDone => attempt.state === 'done'
 export const opened = (attempt: SocketAttempt): attempt is SocketDone => done(attempt) && attempt.opened
+/** The constructor refused for a rule of security; Firefox throws no DOMException when the page's policy forbids it. */
+export const forbidden = (attempt: SocketAttempt): boolean => attempt.state === 'threw' && (attempt.name === 'SecurityError' || attempt.name === 'NS_ERROR_CONTENT_BLOCKED')
 /** It never opened, and the browser said so. */
 export const refusedFast = (attempt: SocketAttempt): attempt is SocketDone => done(attempt) && !attempt.opened && !attempt.timedOut
 export const hung = (attempt: SocketAttempt): attempt is SocketDone => done(attempt) && !attempt.opened && attempt.timedOut

@@ -1,4 +1,5 @@
 import type { FindingCode } from './codes'
+import type { FixName } from './fixes'
 
 export type Severity = 'info' | 'warning' | 'critical'
 export type Confidence = 'proved' | 'likely' | 'unknown'
@@ -9,7 +10,7 @@ export type Kind = 'connection' | 'posture'
 export interface Advice {
   text: string
   /** Names snippets of fixes.ts that solve it. */
-  fix?: string
+  fix?: FixName
   /** A command to be run elsewhere that can tell more. */
   command?: string
 }

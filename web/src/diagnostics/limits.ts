@@ -1,13 +1,17 @@
 /** Milliseconds unless said otherwise. */
 export const limits = {
+  verdict: 11_000, // of the whole, after which only what is known is judged
   http: 4_000,
   socket: 5_000,
+  firstFrame: 2_500, // at least, after the socket opened
   record: 3_000, // until the server's record of an attempt must be complete
   recordFast: 1_200, // the same when the page saw all of it itself
   echo: 3_000, // round trips
   sizes: 2_500,
   throughput: 2_500,
   samples: 20,
+  report: 250, // until a violation of the page's policy is reported
+  full: 2_000, // a message as long as the contract allows
   bodyBytes: 64 * 1024,
   textLength: 300, // of any outside text that is kept
 } as const

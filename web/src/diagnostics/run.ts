@@ -1,11 +1,11 @@
 import { imageProbe, isOurProblem, isOurStatus, opaqueProbe, probe, readBounded } from './checks/http'
 import { measureEcho } from './checks/echo'
-import { pollRecord } from './checks/record'
+import { pollRecord, sleep } from './checks/record'
 import { attempt, withQuery } from './checks/socket'
 import { diagnose, verdict } from './diagnose'
 import type { DiagEnv } from './env'
 import type { DryRun, Earlier, Evidence, PostureItem, ServerRecord, SocketAttempt, Target } from './evidence'
-import { answered, blockedByPolicy, closedByServer, done, opened, ours, refusal, refusedFast, seen, stageOf, works } from './facts'
+import { answered, blockedByPolicy, closedByServer, done, forbidden, opened, ours, refusal, refusedFast, seen, stageOf, works } from './facts'
 import type { Finding, Verdict } from './finding'
 import { clean, limits, within } from './limits'
 
@@ -61,6 +61,8 @@ export async function run(options: RunOptions): Promise<Run> {
   const stopListening = env.onViolation((v) => {
     if (evidence.violations.length < 16) evidence.violations.push({ ...v, blocked: clean(v.blocked, 512), directive: clean(v.directive, 64) })
   })
+  // Nobody waits longer for a verdict; what is not known by then stays unknown.
+  const soon = within(env, limits.verdict, signal)
   const step = (share: number, words: string) => {
     if (!signal.aborted) options.onProgress({ share, words, evidence })
   }
@@ -69,11 +71,12 @@ export async function run(options: RunOptions): Promise<Run> {
     step(0.05, 'Asking the server over HTTP')
     await httpProbes(options, evidence)
     step(0.4, 'Opening the WebSocket as the chat does')
-    await sockets(options, evidence, trace, () => env.now() - begin)
+    await sockets(options, soon, evidence, trace, () => env.now() - begin)
     step(0.7, 'Measuring the connection')
-    await quality(options, evidence)
+    await quality({ ...options, signal: soon.signal }, evidence)
     step(0.95, 'Judging')
   } finally {
+    soon.done()
     stopListening()
   }
   evidence.browser.visible &&= env.facts().visible
@@ -149,25 +152,28 @@ async function security(env: DiagEnv, target: Target, signal: AbortSignal): Prom
   })
 }
 
-async function sockets(options: RunOptions, e: Evidence, trace: string, since: () => number): Promise<void> {
+async function sockets(options: RunOptions, soon: { signal: AbortSignal }, e: Evidence, trace: string, since: () => number): Promise<void> {
   if (options.signal.aborted || e.browser.websocket === 'missing') return
   const attemptAt = since()
   e.attempt = await open(options, trace, options.protocols)
+  // Where the constructor throws, the page's policy is reported a moment later.
+  if (forbidden(e.attempt)) await sleep(options.env, limits.report, options.signal)
   const recordAt = since()
   // A lookup that takes the same broken way would only cost time.
-  const askable = answered(e.status) && ours(e.status)
-  e.record = askable ? await record(options, e.attempt, trace) : { state: 'unknown', why: 'the API is not reached' }
+  const askable = answered(e.status) && ours(e.status), rest = { ...options, signal: soon.signal }
+  e.record = askable ? await record(rest, e.attempt, trace) : { state: 'unknown', why: 'the API is not reached' }
   e.clock = { attemptAt, recordAt, recordMs: since() - recordAt }
-  const again = refusedFast(e.attempt) && !refusal(e.record)
+  // What no gateway saw was not stopped by its answer to the subprotocols.
+  const again = refusedFast(e.attempt) && !refusal(e.record) && e.record.state !== 'none'
   if (!again || options.protocols.length === 0) return
   const second = options.env.randomKey(24)
-  e.variant = await open(options, second, [])
-  if (askable && opened(e.variant)) e.variantRecord = await record(options, e.variant, second)
+  e.variant = await open(rest, second, [])
+  if (askable && opened(e.variant)) e.variantRecord = await record(rest, e.variant, second)
 }
 
 function open({ env, target, user, kind, signal }: RunOptions, trace: string, protocols: string[]): Promise<SocketAttempt> {
   const url = kind === 'chat' ? withQuery(target.ws, { user, trace, diag: '1' }) : withQuery(target.echo, { trace, diag: '1' })
-  return attempt(env, { url, trace, protocols: kind === 'chat' ? protocols : [], kind }, signal)
+  return attempt(env, { url, trace, protocols: kind === 'chat' ? protocols : [], kind, full: kind === 'chat' }, signal)
 }
 
 // The record is complete when it tells as much as the browser saw.

@@ -1,6 +1,6 @@
 import { browserDiagEnv } from '../diagnostics/env'
 import { checkForm, type TargetForm } from '../diagnostics/target'
-import { fixes } from '../diagnostics/fixes'
+import { fixes, type FixName } from '../diagnostics/fixes'
 import { el } from '../diagnostics/view/dom'
 import { fixTabs } from '../diagnostics/view/finding'
 import { mountPanel } from '../diagnostics/view/panel'
@@ -82,7 +82,7 @@ function recommendations(): HTMLElement {
   const copy = (text: string) => {
     navigator.clipboard.writeText(text).then(() => { said.textContent = 'Copied.' }, () => { said.textContent = 'This page may not copy: select the text.' })
   }
-  const part = (title: string, name: string) => [el('h3', {}, title), fixTabs(fixes[name] ?? {}, 'nginx', { copy })]
+  const part = (title: string, name: FixName) => [el('h3', {}, title), fixTabs(fixes[name], 'nginx', { copy })]
   return el('details', { class: 'pd proxies' }, el('summary', {}, 'Settings for nginx, Caddy, HAProxy, Apache and cloud balancers'),
     ...part('Pass WebSocket on', 'upgrade'), ...part('Keep quiet connections', 'timeout'), ...part('Send all three routes to Partyline', 'route'), ...part('Encrypt', 'tls'), said)
 }

@@ -46,8 +46,8 @@ func (n *network) best(secure bool) (netip.Addr, bool) {
 }
 
 const (
-	maxAddrs = 8
-	stepTime = 4 * time.Second
+	maxAddrs      = 8
+	usualPatience = 4 * time.Second
 )
 
 // look resolves the name and tries each address.
@@ -59,7 +59,7 @@ func look(ctx context.Context, t *target) network {
 	if ip, err := netip.ParseAddr(t.host); err == nil {
 		ips = []netip.Addr{ip}
 	} else {
-		ctx, cancel := context.WithTimeout(ctx, stepTime)
+		ctx, cancel := context.WithTimeout(ctx, t.patience)
 		defer cancel()
 		ips, n.dns = net.DefaultResolver.LookupNetIP(ctx, "ip", t.host)
 	}
@@ -84,7 +84,7 @@ func look(ctx context.Context, t *target) network {
 // try opens TCP and TLS to one address.
 func try(ctx context.Context, t *target, ip netip.Addr) address {
 	a := address{ip: ip}
-	ctx, cancel := context.WithTimeout(ctx, stepTime)
+	ctx, cancel := context.WithTimeout(ctx, t.patience)
 	defer cancel()
 	begin := time.Now()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(ip.String(), t.port))

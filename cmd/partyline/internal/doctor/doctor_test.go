@@ -57,12 +57,16 @@ func answering(text string) func(net.Conn) {
 	}
 }
 
+// hasty is the patience of tests in which nothing comes: long enough for a busy
+// machine to answer what is answered.
+const hasty = 1500 * time.Millisecond
+
 // diagnose ends by itself within a bound, whatever the server does.
 func diagnose(t *testing.T, at string) *doctor.Report {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
-	r, err := doctor.Run(ctx, "ws://"+at+"/ws/chat/", doctor.Options{})
+	r, err := doctor.Run(ctx, "ws://"+at+"/ws/chat/", doctor.Options{Patience: hasty})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,10 @@ type Options struct {
 	HTTP   string        // base of the API; "": derived from the address
 	Token  string        // for servers that want one; never shown
 	Idle   time.Duration // length of the idle test; 0: none
+	Stream bool          // test whether streamed answers are held back; takes a second
+
+	// Patience is how long each step may take; 0: 4 s.
+	Patience time.Duration
 }
 
 // answer is a plain HTTP answer.
@@ -102,14 +106,18 @@ type evidence struct {
 	welcome  bool
 	codes    []string // of error frames
 	bare     *upgrade // without subprotocol, when the first did not open
+	full     int      // bytes of a full chat message, once it was sent
+	fullErr  error    // what became of it; nil: it was answered
 	echo     *upgrade
 	rtts     []time.Duration
-	lost     int // size of the smallest message that did not come back
-	back     int // size of the largest that did
+	segments segments // of the connection of echo
+	lost     int      // size of the smallest message that did not come back
+	back     int      // size of the largest that did
 	lostErr  error
 	idle     time.Duration
 	idleErr  error
 	idleDone bool
+	pieces   []time.Duration // when the pieces of a streamed answer came
 	record   recordDoc
 }
 
@@ -121,6 +129,9 @@ func Run(ctx context.Context, raw string, o Options) (*Report, error) {
 	}
 	if strings.ContainsAny(o.Origin+o.Token, "\r\n\x00") {
 		return nil, fmt.Errorf("%w: origin and token have no line breaks", ErrURL)
+	}
+	if o.Patience > 0 {
+		t.patience = o.Patience
 	}
 	r := &Report{URL: Escape(t.ws.String()), Trace: rand.Text(), Started: time.Now()}
 	e := &evidence{t: t, net: look(ctx, t)}
@@ -160,7 +171,7 @@ func usable(e *evidence) (netip.Addr, bool) {
 func (e *evidence) gather(ctx context.Context, ip netip.Addr, trace string, o Options) {
 	var both sync.WaitGroup
 	both.Go(func() { e.askStatus(ctx) })
-	both.Go(func() { e.route = get(ctx, plain(e.t.ws), e.t.host) })
+	both.Go(func() { e.route = e.get(ctx, plain(e.t.ws), e.t.host) })
 	both.Wait()
 	e.openChat(ctx, ip, trace, o)
 	if e.chat.opened() {
@@ -169,6 +180,9 @@ func (e *evidence) gather(ctx context.Context, ip netip.Addr, trace string, o Op
 		if o.Idle > 0 {
 			e.idleTest(ctx, ip, o)
 		}
+	}
+	if o.Stream {
+		e.stream(ctx)
 	}
 	e.askRecord(ctx, trace)
 }
@@ -180,26 +194,13 @@ func plain(at *url.URL) string {
 	return u.String()
 }
 
-// get makes one bounded request. Redirects are not followed, and no proxy is
-// used, since the WebSocket uses none.
-func get(ctx context.Context, at, host string) answer {
-	ctx, cancel := context.WithTimeout(ctx, stepTime)
+// get makes one bounded request.
+func (e *evidence) get(ctx context.Context, at, host string) answer {
+	ctx, cancel := context.WithTimeout(ctx, e.t.patience)
 	defer cancel()
 	var a answer
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
-	if err != nil {
-		return answer{err: err}
-	}
-	req.Header.Set("User-Agent", "partyline-doctor")
-	client := http.Client{
-		Transport: &http.Transport{
-			DisableKeepAlives: true, MaxResponseHeaderBytes: maxHead,
-			TLSClientConfig: &tls.Config{ServerName: host, InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}, //nolint:gosec // look has checked it
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 	begin := time.Now()
-	resp, err := client.Do(req)
+	resp, err := fetch(ctx, at, host)
 	if err != nil {
 		return answer{err: err, took: time.Since(begin)}
 	}
@@ -213,9 +214,27 @@ func get(ctx context.Context, at, host string) answer {
 	return a
 }
 
+// fetch makes a request. Redirects are not followed, and no proxy is used, since
+// the WebSocket uses none.
+func fetch(ctx context.Context, at, host string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("User-Agent", "partyline-doctor")
+	client := http.Client{
+		Transport: &http.Transport{
+			DisableKeepAlives: true, MaxResponseHeaderBytes: maxHead,
+			TLSClientConfig: &tls.Config{ServerName: host, InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}, //nolint:gosec // look has checked it
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return client.Do(req)
+}
+
 func (e *evidence) askStatus(ctx context.Context) {
 	begin := time.Now()
-	e.status = get(ctx, e.t.http.JoinPath("chat/status/").String(), e.t.http.Hostname())
+	e.status = e.get(ctx, e.t.http.JoinPath("chat/status/").String(), e.t.http.Hostname())
 	var doc statusDoc
 	if e.status.err != nil || e.status.status != http.StatusOK || json.Unmarshal(e.status.body, &doc) != nil || doc.WebSocket == nil {
 		return
@@ -240,7 +259,7 @@ func (e *evidence) openChat(ctx context.Context, ip netip.Addr, trace string, o 
 func (e *evidence) useChat() {
 	defer e.chat.close()
 	for range 16 {
-		payload, err := e.chat.next(stepTime)
+		payload, err := e.chat.next(e.t.patience)
 		if err != nil {
 			e.first = err
 			return
@@ -256,6 +275,7 @@ func (e *evidence) useChat() {
 				return
 			}
 		case "pong":
+			e.fullMessage()
 			_ = e.chat.send(ws.OpClose, ws.NewCloseFrameBody(ws.StatusNormalClosure, "")) // politeness
 			return
 		case "error":
@@ -272,10 +292,11 @@ func (e *evidence) measure(ctx context.Context, ip netip.Addr, o Options) {
 	if !e.echo.opened() {
 		return
 	}
-	until := time.Now().Add(3 * time.Second)
+	defer e.countLost()
+	until := time.Now().Add(e.t.patience * 3 / 4)
 	for i := 0; i < 11 && time.Now().Before(until); i++ {
 		begin := time.Now()
-		if e.returns(16, stepTime) != nil {
+		if e.returns(16, e.t.patience) != nil {
 			return
 		}
 		if i > 0 { // the first one pays for what is warmed up
@@ -283,7 +304,7 @@ func (e *evidence) measure(ctx context.Context, ip netip.Addr, o Options) {
 		}
 	}
 	for _, size := range []int{125, 126, 1400, 9000, 65535, 65536, 131072} {
-		if err := e.returns(size, 2*time.Second+10*e.median()); err != nil {
+		if err := e.returns(size, e.t.patience/2+10*e.median()); err != nil {
 			e.lost, e.lostErr = size, err
 			return
 		}
@@ -331,7 +352,7 @@ func (e *evidence) idleTest(ctx context.Context, ip netip.Addr, o Options) {
 	if timedOut(err) {
 		// A deadline in the middle of nothing leaves the reader usable.
 		if err = u.send(ws.OpText, []byte("still here")); err == nil {
-			_, err = u.next(stepTime)
+			_, err = u.next(e.t.patience)
 		}
 	}
 	e.idleErr, e.idleDone = err, ctx.Err() == nil
@@ -343,9 +364,9 @@ func (e *evidence) askRecord(ctx context.Context, trace string) {
 		return
 	}
 	at := e.t.http.JoinPath("api/v1/diagnostics/trace", trace).String()
-	until := time.Now().Add(3 * time.Second)
+	until := time.Now().Add(e.t.patience * 3 / 4)
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
-		a := get(ctx, at, e.t.http.Hostname())
+		a := e.get(ctx, at, e.t.http.Hostname())
 		var r recordDoc
 		if a.err == nil && (a.status == http.StatusOK || a.status == http.StatusNotFound) && json.Unmarshal(a.body, &r) == nil && r.Stages != nil {
 			r.known = true

@@ -81,6 +81,14 @@ func judgeQuality(e *evidence, o Options) []Finding {
 	if m := e.median(); m > slow {
 		found = append(found, Finding{"slow_network", Warning, Proved, "A round trip takes " + m.Round(time.Millisecond).String() + ".", []string{fmt.Sprintf("median of %d", len(e.rtts))}, "Distance, a busy link or lost packets."})
 	}
+	if e.segments.lossy() {
+		found = append(found, Finding{
+			"packets_lost", Warning, Proved, "Packets are lost on the way.",
+			[]string{fmt.Sprintf("TCP sent %d segments, %d of them again because they were lost", e.segments.sent, e.segments.again)},
+			"A weak radio link, a full line or a broken cable; TCP repairs it, but every loss costs a fifth of a second or more.",
+		})
+	}
+	found = append(found, judgeFull(e)...)
 	var closed *closedError
 	if errors.As(e.lostErr, &closed) && closed.code == 1009 {
 		found = append(found, Finding{
@@ -102,6 +110,13 @@ func judgeQuality(e *evidence, o Options) []Finding {
 	if o.Idle > 0 && e.idleDone && e.idleErr == nil {
 		found = append(found, Finding{"idle_held", Info, Proved, "A quiet connection holds for " + o.Idle.String() + ".", []string{"it answered afterwards"}, "Nothing is to be done."})
 	}
+	if e.held() {
+		found = append(found, Finding{
+			"proxy_buffering", Warning, Proved, "A proxy on the way holds answers back until they are complete.",
+			[]string{fmt.Sprintf("sent over %s, it came within %s", streamLasts, (e.pieces[len(e.pieces)-1] - e.pieces[0]).Round(time.Millisecond))},
+			"Turn buffering of answers off (nginx: proxy_buffering off;). It does not touch open WebSockets.",
+		})
+	}
 	if e.net.proxy != "" {
 		found = append(found, Finding{"proxy_environment", Info, Proved, "The environment names a proxy, which this test does not use.", []string{e.net.proxy}, "Programs that use it take another way: test through it, or set NO_PROXY."})
 	}
@@ -109,6 +124,24 @@ func judgeQuality(e *evidence, o Options) []Finding {
 		found = append(found, Finding{"tls_expires_soon", Warning, Proved, "The certificate expires in " + c.Round(time.Hour).String() + ".", []string{"its NotAfter"}, "Renew it."})
 	}
 	return found
+}
+
+// judgeFull: a message as long as the contract allows, on the chat itself.
+func judgeFull(e *evidence) []Finding {
+	if e.full == 0 || e.fullErr == nil {
+		return nil
+	}
+	var closed *closedError
+	if errors.As(e.fullErr, &closed) && closed.code == 1009 {
+		return []Finding{{
+			"message_too_big", Warning, Proved, fmt.Sprintf("A full message of the chat (%d bytes) is bigger than the server takes.", e.full),
+			[]string{closed.Error()}, "Raise gateway.max-frame-bytes to 32KiB or more; if it is that already, a proxy on the way has a limit of its own.",
+		}}
+	}
+	return []Finding{{
+		"large_frames_lost", Warning, Proved, fmt.Sprintf("A full message of the chat (%d bytes) is lost on the way.", e.full),
+		[]string{e.fullErr.Error()}, "A filter limits the size of frames: raise its limit, or use wss://.",
+	}}
 }
 
 // soonest is the time until the first certificate expires, 0 without one.

@@ -33,11 +33,17 @@ func (e *evidence) steps(r *Report) {
 	if e.chat.opened() {
 		r.step("first frames", state(e.first), 0, orError(e.first, "welcome and pong"))
 	}
+	if e.full > 0 {
+		r.step("full message", state(e.fullErr), 0, orError(e.fullErr, fmt.Sprintf("%d bytes", e.full)))
+	}
 	if len(e.rtts) > 0 {
 		r.step("echo", "ok", e.median(), fmt.Sprintf("median of %d round trips; up to %d bytes came back", len(e.rtts), e.back))
 	}
 	if e.idleDone {
 		r.step("quiet connection", state(e.idleErr), e.idle, orError(e.idleErr, "held"))
+	}
+	if n := len(e.pieces); n > 0 {
+		r.step("streamed answer", httpState(!e.held()), e.pieces[n-1]-e.pieces[0], fmt.Sprintf("%d pieces", n))
 	}
 	r.step("server's record", recordState(e), 0, recordWords(e))
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // target is the address that is diagnosed.
@@ -15,6 +16,7 @@ type target struct {
 	http       *url.URL // base of the API
 	host, port string
 	secure     bool
+	patience   time.Duration // of each step
 }
 
 // ErrURL is returned for what is no address of a WebSocket.
@@ -39,7 +41,7 @@ func newTarget(raw, base string) (*target, error) {
 	if u.Path == "" || u.Path == "/" {
 		u.Path = "/ws/chat/"
 	}
-	t := &target{ws: u, host: u.Hostname(), port: u.Port(), secure: u.Scheme == "wss"}
+	t := &target{ws: u, host: u.Hostname(), port: u.Port(), secure: u.Scheme == "wss", patience: usualPatience}
 	if t.port == "" {
 		t.port = map[bool]string{true: "443", false: "80"}[t.secure]
 	}

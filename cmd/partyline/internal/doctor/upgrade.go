@@ -34,8 +34,9 @@ type upgrade struct {
 	protocol string
 	took     time.Duration
 
-	conn net.Conn
-	in   *bufio.Reader
+	conn     net.Conn
+	in       *bufio.Reader
+	patience time.Duration // of writing
 }
 
 // problemDoc are the members of our problem documents that matter here.
@@ -54,7 +55,7 @@ const (
 
 // dial opens TCP, and TLS without a check of the chain, which look has made.
 func dial(ctx context.Context, t *target, ip netip.Addr) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, stepTime)
+	ctx, cancel := context.WithTimeout(ctx, t.patience)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(ip.String(), t.port))
 	if err != nil || !t.secure {
@@ -71,7 +72,7 @@ func dial(ctx context.Context, t *target, ip netip.Addr) (net.Conn, error) {
 // open makes one opening handshake. The caller closes the connection if there is
 // one.
 func open(ctx context.Context, t *target, ip netip.Addr, at *url.URL, query url.Values, o Options, chat bool) *upgrade {
-	u := &upgrade{}
+	u := &upgrade{patience: t.patience}
 	var raw [16]byte
 	rand.Read(raw[:])
 	key := base64.StdEncoding.EncodeToString(raw[:])
@@ -81,7 +82,7 @@ func open(ctx context.Context, t *target, ip netip.Addr, at *url.URL, query url.
 	if u.conn, u.err = dial(ctx, t, ip); u.err != nil {
 		return u
 	}
-	_ = u.conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = u.conn.SetDeadline(time.Now().Add(t.patience))
 	if _, u.err = u.conn.Write(u.request); u.err != nil {
 		return u
 	}
@@ -155,6 +156,8 @@ func (u *upgrade) close() {
 
 // send writes one masked text or control frame.
 func (u *upgrade) send(op ws.OpCode, payload []byte) error {
+	// The deadline of an earlier wait, which may be over, is not that of writing.
+	_ = u.conn.SetWriteDeadline(time.Now().Add(u.patience))
 	f := ws.MaskFrameInPlace(ws.NewFrame(op, true, bytes.Clone(payload)))
 	return ws.WriteFrame(u.conn, f)
 }

@@ -2,6 +2,7 @@ import type { DiagEnv, DiagSocket } from '../env'
 import type { EchoFacts, SizeResult } from '../evidence'
 import { median } from '../facts'
 import { limits } from '../limits'
+import { noise, printable } from './noise'
 import { attempt, withQuery } from './socket'
 
 /** Sizes around the steps of the frame header, RFC 6455 section 5.2. */
@@ -74,25 +75,6 @@ async function roundTrips(env: DiagEnv, socket: DiagSocket, inbox: Inbox, facts:
     // The first one pays for what is warmed up on the way.
     if (i > 0) facts.samples.push(env.now() - begin)
   }
-}
-
-/** Bytes that permessage-deflate cannot make smaller: otherwise a large message
- * would be a small frame, and nothing on the way would be tested. */
-function noise(bytes: number): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(bytes)
-  let x = 0x2545f491
-  for (let i = 0; i < bytes; i++) {
-    x ^= x << 13
-    x ^= x >>> 17
-    x ^= x << 5
-    out[i] = x
-  }
-  return out
-}
-
-/** The same as text; it can be compressed by a fifth at most. */
-function printable(bytes: number): string {
-  return new TextDecoder().decode(noise(bytes).map((b) => 0x21 + b % 94))
 }
 
 async function sizes(socket: DiagSocket, inbox: Inbox, facts: EchoFacts, cancelled: AbortSignal, ended: AbortSignal): Promise<void> {

@@ -31,8 +31,8 @@ export async function pollRecord(env: DiagEnv, base: string, trace: string, pati
   let failures = 0
   for (;;) {
     const now = await askRecord(env, base, trace, signal)
-    // What was seen once is not forgotten because a later lookup fails.
-    if (now.state !== 'unknown' || last.state !== 'seen') last = now
+    // What was seen once is not forgotten because a later lookup fails, nor any answer because there is no time for one more.
+    if (now.state !== 'unknown' || last.state !== 'seen' && !signal.aborted) last = now
     failures = now.state === 'unknown' ? failures + 1 : 0
     if (signal.aborted || enough(last) || failures >= 3 || env.now() + pause > until) return last
     await sleep(env, pause, signal)

@@ -1,6 +1,7 @@
 import type { DiagEnv, DiagSocket } from '../env'
 import type { SocketAttempt, SocketDone } from '../evidence'
 import { clean, limits } from '../limits'
+import { fullFrame, fullMessage } from './full'
 
 export interface SocketOptions {
   url: string
@@ -13,6 +14,8 @@ export interface SocketOptions {
    * is aborted when the socket closes or the user cancels.
    */
   use?: (socket: DiagSocket, ended: AbortSignal) => Promise<void>
+  /** Sends a message as long as the contract allows, once all else has worked. */
+  full?: boolean
 }
 
 /** Opens one WebSocket, sees whether it works, and closes it. Always settles. */
@@ -72,7 +75,7 @@ class Watch {
       result.openMs = this.since()
       result.subprotocol = clean(socket.protocol, 64)
       result.extensions = clean(socket.extensions, 128)
-      this.patience(limits.socket)
+      this.patience(Math.max(limits.socket - result.openMs, limits.firstFrame))
       if (this.options.kind === 'echo') this.send(probeText)
     }
     socket.onmessage = ({ data }) => { this.message(data) }
@@ -83,6 +86,12 @@ class Watch {
     }
     socket.onclose = ({ code, reason }) => {
       result.closeCode = code
+      // A code of its own comes from a Close frame, so the handshake had succeeded:
+      // Firefox leaves the event open out when that frame comes at once.
+      if (!result.opened && code >= 1000 && code !== 1006 && code !== 1015) {
+        result.opened = true
+        result.openMs = this.since()
+      }
       result.closeReason = clean(reason, 123)
       this.result.endMs = this.since()
       this.ended.abort()
@@ -109,12 +118,20 @@ class Watch {
     this.result.pongMs = this.since()
     this.pause()
     this.using = true
-    const use = this.options.use?.(this.socket, this.ended.signal) ?? Promise.resolve()
+    const use = this.options.full === true ? this.full() : this.options.use?.(this.socket, this.ended.signal) ?? Promise.resolve()
     void use.catch(() => undefined).then(() => {
       this.using = false
-      this.result.endedHere = this.result.closeCode === undefined
+      // What a full message breaks had worked before.
+      this.result.endedHere = this.options.full === true || this.result.closeCode === undefined
       this.finish()
     })
+  }
+
+  private async full(): Promise<void> {
+    // On a way as slow as that, the verdict comes first.
+    if (this.since() > limits.firstFrame) return
+    const returned = await fullMessage(this.env, this.socket, this.ended.signal, this.signal)
+    this.result.full = { bytes: fullFrame, returned, ...this.result.closeCode !== undefined && { closeCode: this.result.closeCode } }
   }
 
   private send(text: string): void {

@@ -1,4 +1,4 @@
-import { blockedByPolicy, done, opened, seen, works } from '../facts'
+import { blockedByPolicy, done, forbidden, isLoopbackHost, opened, seen, works } from '../facts'
 import type { Row } from './rule'
 
 /** Causes inside the browser. They decide before anything on the way does. */
@@ -21,13 +21,13 @@ export const browserRows: readonly Row[] = [
       return {
         severity: 'critical', confidence: 'proved', title: 'The page’s Content-Security-Policy forbids this connection.',
         evidence: [`The browser reported a violation of ${directive} for ${e.target.ws}.`],
-        advice: { text: `Add the address to the policy of the page: connect-src 'self' ${originOf(e.target.ws)}. 'self' does not cover another port, nor ws: in every browser.`, fix: 'csp' },
+        advice: { text: `Add the address to the policy of the page: connect-src 'self' ${originOf(e.target.ws)}. 'self' does not cover another port, nor ws: in every browser.` },
       }
     },
   },
   {
     code: 'mixed_content', when: 'the constructor refused ws: on an https: page',
-    judge: (e) => e.attempt.state === 'threw' && e.attempt.name === 'SecurityError' && e.browser.protocol === 'https:' && e.target.ws.startsWith('ws:')
+    judge: (e) => forbidden(e.attempt) && e.browser.protocol === 'https:' && e.target.ws.startsWith('ws:') && !isLoopbackHost(hostOf(e.target.ws))
       ? {
           severity: 'critical', confidence: 'proved', title: 'The page came over https, and so the browser refuses an unencrypted WebSocket.',
           evidence: [`new WebSocket("${e.target.ws}") threw SecurityError.`],
@@ -36,10 +36,21 @@ export const browserRows: readonly Row[] = [
       : undefined,
   },
   {
+    // Firefox and WebKit throw where Chromium lets the connection fail.
+    code: 'csp_blocked', when: 'the constructor refused an address for security, and nothing says which rule',
+    judge: (e) => forbidden(e.attempt)
+      ? {
+          severity: 'critical', confidence: 'likely', title: 'The browser forbids this connection by a rule of security, most likely the page’s Content-Security-Policy.',
+          evidence: [`new WebSocket("${e.target.ws}") threw ${e.attempt.state === 'threw' ? e.attempt.name : ''}.`],
+          advice: { text: `Add the address to the policy of the page: connect-src 'self' ${originOf(e.target.ws)}. The browser’s console names the rule.` },
+        }
+      : undefined,
+  },
+  {
     code: 'bad_url', when: 'the constructor refused the address',
     judge: (e) => e.attempt.state === 'threw'
       ? {
-          severity: 'critical', confidence: 'proved', title: 'The browser does not accept this address for a WebSocket.',
+          severity: 'critical', confidence: e.attempt.name === 'SyntaxError' ? 'proved' : 'unknown', title: 'The browser does not accept this address for a WebSocket.',
           evidence: [`new WebSocket("${e.target.ws}") threw ${e.attempt.name}: ${e.attempt.message}`],
           advice: { text: 'Correct ws.public-url: ws:// or wss://, a host, a path, no fragment.' },
         }
@@ -82,6 +93,14 @@ export const browserNotes: readonly Row[] = [
         },
   },
 ]
+
+function hostOf(address: string): string {
+  try {
+    return new URL(address).hostname
+  } catch {
+    return ''
+  }
+}
 
 export function originOf(address: string): string {
   try {

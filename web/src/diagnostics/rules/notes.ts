@@ -4,7 +4,7 @@ import {
 } from '../facts'
 import { closeWord, doctor } from './closed'
 import { badHost, originRefused, refusalEvidence } from './refused'
-import type { Row } from './rule'
+import type { Row, Says } from './rule'
 
 // The limit was told, so nothing was lost without a word.
 const tooBig = (echo: EchoFacts): boolean =>
@@ -120,12 +120,33 @@ export const qualityNotes: readonly Row[] = [
     code: 'slow_network', when: 'round trips are long',
     judge: (e) => {
       const middle = e.echo === 'skipped' ? undefined : median(e.echo.samples)
-      if (e.echo === 'skipped' || middle === undefined || middle < slowMs) return undefined
+      if (e.echo === 'skipped' || middle === undefined) return undefined
+      if (middle < slowMs) return unsteady(e.echo.samples, middle)
       const worst = Math.max(...e.echo.samples)
       return {
         severity: 'warning', confidence: 'proved', title: `The way to the server is slow: a round trip takes ${ms(middle)}${worst > 2 * middle ? `, at times ${ms(worst)}` : ''}.`,
         evidence: [`Median of ${String(e.echo.samples.length)} round trips ${ms(middle)}, worst ${ms(worst)}.`],
         advice: { text: 'Distance, a busy link or lost packets. Compare with another network; a gateway nearer to the users helps.' },
+      }
+    },
+  },
+  {
+    code: 'message_too_big', when: 'a message as long as the chat allows did not come through',
+    judge: (e) => {
+      const full = done(e.attempt) && e.attempt.full?.returned === 'no' ? e.attempt.full : undefined
+      if (!full) return undefined
+      const told = closedByServer(e.record)?.closeCode === 1009
+      if (!told && full.closeCode !== 1009) {
+        return {
+          code: 'large_frames_lost', severity: 'warning', confidence: 'proved', title: `A full message of the chat (${String(full.bytes)} bytes) is lost on the way.`,
+          evidence: [`A ping of a few bytes was answered, one of ${String(full.bytes)} bytes was not.`],
+          advice: { text: 'A filter on the way limits the size of WebSocket frames. Raise its limit, or use wss:// so that it cannot look inside.' },
+        }
+      }
+      return {
+        severity: 'warning', confidence: told ? 'proved' : 'likely', title: `A full message of the chat (${String(full.bytes)} bytes) is bigger than the server takes.`,
+        evidence: [told ? 'The server recorded that it closed the connection with 1009 (message too big).' : 'The connection was closed with 1009 (message too big) right after it was sent.'],
+        advice: { text: 'Raise gateway.max-frame-bytes to 32KiB or more. If it is that already, a proxy on the way has a limit of its own.' },
       }
     },
   },
@@ -152,7 +173,7 @@ export const qualityNotes: readonly Row[] = [
       return {
         severity: 'warning', confidence: 'proved', title: `${kinds === '' ? 'Messages' : 'Binary messages'} of ${String(least)} bytes and more are lost on the way.`,
         evidence: [`Came back: ${sizes(good)}. Did not come back: ${sizes(bad)}.`],
-        advice: { text: 'A filter on the way limits the size or kind of WebSocket frames. Raise its limit, or use wss:// so that it cannot look inside.', fix: 'frames' },
+        advice: { text: 'A filter on the way limits the size or kind of WebSocket frames. Raise its limit, or use wss:// so that it cannot look inside.' },
       }
     },
   },
@@ -167,6 +188,20 @@ export const qualityNotes: readonly Row[] = [
       : undefined,
   },
 ]
+
+// TCP sends a lost segment again after a fifth of a second at the earliest.
+const again = 180
+
+// Most round trips are short and some are not: lost packets, or a busy machine.
+function unsteady(samples: readonly number[], middle: number): Says | undefined {
+  const late = samples.filter((s) => s >= again && s > 5 * middle)
+  if (late.length < 2 || samples.length < 10) return undefined
+  return {
+    severity: 'warning', confidence: 'likely', title: `The way to the server is unsteady: ${String(late.length)} of ${String(samples.length)} round trips took ${ms(Math.min(...late))} or more.`,
+    evidence: [`Median ${ms(middle)}, worst ${ms(Math.max(...late))}: so long waits TCP for a packet that was lost.`],
+    advice: { text: 'Lost packets (a weak radio link, a full line), or a machine that is very busy. The terminal counts lost packets; compare with another network.' },
+  }
+}
 
 const sizes = (list: { bytes: number; binary: boolean }[]): string =>
   list.map((s) => `${String(s.bytes)}${s.binary ? ' (binary)' : ''}`).join(', ')

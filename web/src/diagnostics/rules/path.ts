@@ -1,7 +1,8 @@
 import type { Answer, Evidence, SocketDone } from '../evidence'
 import {
-  answered, failed, foreign, hung, isPrivateHost, ms, notOpened, opened, ours, refusal, refusedFast, sameHost, seen, timedOut, upgraded,
+  answered, failed, foreign, hung, isPrivateHost, ms, notOpened, opened, ours, refusal, refusedFast, sameHost, seen, timedOut, upgraded, works,
 } from '../facts'
+import type { FixName } from '../fixes'
 import { doctor } from './closed'
 import { badHost, draining, full, rate, wrongPath } from './refused'
 import type { Row, Says } from './rule'
@@ -26,10 +27,10 @@ const notArrived = (e: Evidence): SocketDone | undefined => seen(e.record) ? und
 /** What keeps a connection from opening, with the server's record of it. */
 const recordedRows: readonly Row[] = [
   {
-    code: 'subprotocol_stripped', when: '101 was sent, it opens only without subprotocols',
+    code: 'subprotocol_stripped', when: '101 was sent, it works only without subprotocols',
     judge: (e) => {
       const attempt = lost(e)
-      if (!attempt || !opened(e.variant) || !attempt.offered) return undefined
+      if (!attempt || !opened(e.variant) || !works(e.variant) || !attempt.offered) return undefined
       return {
         severity: 'critical', confidence: upgraded(e.record) ? 'proved' : 'likely',
         title: 'Something on the way removes the header Sec-WebSocket-Protocol.',
@@ -68,7 +69,7 @@ const recordedRows: readonly Row[] = [
 const route = (e: Evidence, fits: (a: Answer) => boolean): Answer | undefined =>
   notArrived(e) && foreign(e.route) && fits(e.route) ? e.route : undefined
 
-function says(e: Evidence, a: Answer, title: string, text: string, fix: string, confidence: Says['confidence'] = 'likely'): Says {
+function says(e: Evidence, a: Answer, title: string, text: string, fix: FixName, confidence: Says['confidence'] = 'likely'): Says {
   const attempt = notArrived(e)
   return {
     severity: 'critical', confidence, title, evidence: [routeWords(a), ...(attempt ? [browserSaw(attempt)] : []), recordWords(e)],

@@ -94,7 +94,7 @@ export function originRefused(origin: string): Word {
   }
   return {
     code: 'origin_refused', title: 'The server does not allow pages of this origin.',
-    advice: { text: `Add the origin to the configuration: origins: ["${origin}"].`, fix: 'origin' },
+    advice: { text: `Add the origin to the configuration: origins: ["${origin}"].` },
   }
 }
 

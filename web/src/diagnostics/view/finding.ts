@@ -1,7 +1,7 @@
 import type { Evidence } from '../evidence'
 import { answered } from '../facts'
 import type { Finding } from '../finding'
-import { fixes, programOf, type Fix, type Program } from '../fixes'
+import { fixes, programOf, type Fix, type FixName, type Program } from '../fixes'
 import { button, el } from './dom'
 
 export const confidenceWords = { proved: 'proved', likely: 'likely', unknown: 'cause not certain' } as const
@@ -30,11 +30,9 @@ function copyable(text: string, host: Pick<FindingHost, 'copy'>, label: string):
 }
 
 // The tab of the program that seems to stand there is open.
-function drawFix(name: string, e: Evidence, host: FindingHost): HTMLElement | undefined {
-  const fix = fixes[name]
-  if (!fix) return undefined
+function drawFix(name: FixName, e: Evidence, host: FindingHost): HTMLElement {
   const from = answered(e.route) ? e.route : answered(e.status) ? e.status : undefined
-  return fixTabs(fix, programOf(from?.server ?? '', from?.via ?? ''), host)
+  return fixTabs(fixes[name], programOf(from?.server ?? '', from?.via ?? ''), host)
 }
 
 /** Lines of configuration, a tab for each program. */
