@@ -12,6 +12,7 @@ import (
 const (
 	labelUID   = "partyline uid"
 	labelMsgID = "partyline message id"
+	labelUser  = "partyline telemetry user"
 )
 
 // UID is the public id of an identity: 16 hex digits of an HMAC under the
@@ -19,6 +20,13 @@ const (
 // the key of a client installation; neither can be told from it.
 func UID(secret []byte, user, client string) string {
 	sum := keyed(secret, labelUID, user, client)
+	return hex.EncodeToString(sum[:8])
+}
+
+// UserHash stands for an identity in telemetry: 16 hex digits that cannot be
+// joined with the public id.
+func UserHash(secret []byte, uid string) string {
+	sum := keyed(secret, labelUser, uid)
 	return hex.EncodeToString(sum[:8])
 }
 

@@ -95,7 +95,7 @@ func project(t *testing.T, bus *eventstest.Bus, dir string) *projections.Model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc := bus.Connect(t)
+	nc := bus.ConnectAs(t, stream.RoleProjector)
 	eventstest.Go(t, m.Run)
 	eventstest.Go(t, func(ctx context.Context) error { return query.Serve(ctx, nc, m, eventstest.Logger(t)) })
 	return m

@@ -42,7 +42,7 @@ var (
 	ErrUnavailable = errors.New("embedded ClickHouse is not running")
 	// ErrLeftOut is returned by New in a build without the child.
 	errExitedCleanly = errors.New("without being asked to")
-	ErrLeftOut = errors.New("this build has no embedded ClickHouse; set clickhouse.dsn, or analytics.mode=off")
+	ErrLeftOut       = errors.New("this build has no embedded ClickHouse; set clickhouse.dsn, or analytics.mode=off")
 )
 
 // Times of supervision.

@@ -32,6 +32,11 @@ func runningServer(ctx context.Context, d dataDir) (serverNote, bool) {
 // askServer makes a REST call; the caller closes the body. A problem document
 // becomes an error with its own words.
 func askServer(ctx context.Context, note serverNote, token, method, path string) (io.ReadCloser, error) {
+	return askServerFor(ctx, note, token, method, path, serverTimeout)
+}
+
+// askServerFor is askServer for calls that take longer until they answer.
+func askServerFor(ctx context.Context, note serverNote, token, method, path string, patience time.Duration) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+note.HTTP+path, nil)
 	if err != nil {
 		return nil, fmt.Errorf("making the request: %w", err)
@@ -39,7 +44,10 @@ func askServer(ctx context.Context, note serverNote, token, method, path string)
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	client := http.Client{Transport: &http.Transport{ResponseHeaderTimeout: serverTimeout, DisableKeepAlives: true}}
+	if method != http.MethodGet {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	client := http.Client{Transport: &http.Transport{ResponseHeaderTimeout: patience, DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("asking the server: %w", err)

@@ -19,18 +19,16 @@ import (
 // Admin is the role that may do everything, as the node itself.
 const Admin = stream.Role("node")
 
-// The user of TCP connections.
-const (
-	tcpUser     = "test"
-	tcpPassword = "test-password"
-)
+// tcpPassword is that of TCP connections; their user names are the roles.
+const tcpPassword = "test-password"
 
 // Bus is an in-process NATS node with the streams of the log. Its methods are
 // safe for concurrent use, except that Restart must not run beside itself.
 type Bus struct {
 	t    testing.TB // owns the helpers' own connection
 	dir  string
-	port int // TCP port on the loopback address; 0: in-process connections only
+	tcp  bool
+	port int // TCP port on the loopback address; 0 before it is known
 	ids  atomic.Uint64
 	mu   sync.Mutex // guards node, stop and raw
 	node *stream.Node
@@ -39,26 +37,15 @@ type Bus struct {
 }
 
 // New starts a node that only this process can reach. It ends with the test.
-func New(t testing.TB) *Bus { return start(t, 0) }
+func New(t testing.TB) *Bus { return start(t, false) }
 
 // NewTCP starts a node that listens on a free TCP port of the loopback address,
 // so that connections survive Restart by reconnecting.
-func NewTCP(t testing.TB) *Bus {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("find a free port: %v", err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
-		t.Fatalf("find a free port: %v", err)
-	}
-	return start(t, port)
-}
+func NewTCP(t testing.TB) *Bus { return start(t, true) }
 
-func start(t testing.TB, port int) *Bus {
+func start(t testing.TB, tcp bool) *Bus {
 	t.Helper()
-	b := &Bus{t: t, dir: t.TempDir(), port: port}
+	b := &Bus{t: t, dir: t.TempDir(), tcp: tcp}
 	b.boot(t)
 	t.Cleanup(func() { b.halt(t) })
 	return b
@@ -68,9 +55,11 @@ func start(t testing.TB, port int) *Bus {
 func (b *Bus) boot(t testing.TB) {
 	t.Helper()
 	cfg := stream.NodeConfig{Dir: b.dir, Logger: Logger(t)}
-	if b.port != 0 {
+	if b.tcp {
 		cfg.Listen = net.JoinHostPort("127.0.0.1", strconv.Itoa(b.port))
-		cfg.Users = []stream.User{{User: tcpUser, Password: tcpPassword, Role: stream.RoleGateway}}
+		for _, role := range []stream.Role{stream.RoleGateway, stream.RoleProjector, stream.RoleTool} {
+			cfg.Users = append(cfg.Users, stream.User{User: string(role), Password: tcpPassword, Role: role})
+		}
 	}
 	node, err := stream.NewNode(cfg)
 	if err != nil {
@@ -91,6 +80,9 @@ func (b *Bus) boot(t testing.TB) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.node = node
+	if b.tcp {
+		b.port = node.Addr().(*net.TCPAddr).Port
+	}
 	b.stop = func() error {
 		cancel()
 		return <-ended
@@ -125,7 +117,7 @@ func (b *Bus) Restart(t testing.TB, down func()) {
 
 // URL is the address of the node; "" when it does not listen.
 func (b *Bus) URL() string {
-	if b.port == 0 {
+	if !b.tcp {
 		return ""
 	}
 	return "nats://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(b.port))
@@ -135,29 +127,26 @@ func (b *Bus) URL() string {
 // over TCP if the node listens, closed with the test.
 func (b *Bus) Connect(t testing.TB) *nats.Conn {
 	t.Helper()
-	if b.port == 0 {
-		return b.ConnectAs(t, stream.RoleGateway)
-	}
-	opts := append(stream.ConnectOptions("test"), reportErrors(t), nats.UserInfo(tcpUser, tcpPassword),
-		nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
-	nc, err := nats.Connect(b.URL(), opts...)
-	if err != nil {
-		t.Fatalf("connect to node: %v", err)
-	}
-	t.Cleanup(nc.Close)
-	return nc
+	return b.ConnectAs(t, stream.RoleGateway)
 }
 
-// ConnectAs makes an in-process connection with the permissions of a role,
-// closed with the test.
+// ConnectAs is Connect for any role. Admin connects in-process always.
 func (b *Bus) ConnectAs(t testing.TB, role stream.Role) *nats.Conn {
 	t.Helper()
 	b.mu.Lock()
 	node := b.node
 	b.mu.Unlock()
-	nc, err := node.Connect(role, "test", reportErrors(t))
+	var nc *nats.Conn
+	var err error
+	if b.tcp && role != Admin {
+		opts := append(stream.ConnectOptions("test"), reportErrors(t), nats.UserInfo(string(role), tcpPassword),
+			nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
+		nc, err = nats.Connect(b.URL(), opts...)
+	} else {
+		nc, err = node.Connect(role, "test", reportErrors(t))
+	}
 	if err != nil {
-		t.Fatalf("connect to node: %v", err)
+		t.Fatalf("connect to node as %s: %v", role, err)
 	}
 	t.Cleanup(nc.Close)
 	return nc

@@ -41,13 +41,14 @@ type Backend interface {
 }
 
 // MessagesRequest asks for a page of folded messages. With neither Before nor
-// After it is the latest Limit messages (tail).
+// After nor FromStart it is the latest Limit messages (tail).
 type MessagesRequest struct {
-	Room    string `json:"room"`
-	Before  uint64 `json:"before,omitempty"` // only messages with a smaller seq
-	After   uint64 `json:"after,omitempty"`  // only messages with a larger seq
-	Limit   int    `json:"limit"`            // 0–200
-	AtLeast uint64 `json:"at_least,omitempty"`
+	Room      string `json:"room"`
+	Before    uint64 `json:"before,omitempty"`     // only messages with a smaller seq
+	After     uint64 `json:"after,omitempty"`      // only messages with a larger seq
+	FromStart bool   `json:"from_start,omitempty"` // the first messages: after 0
+	Limit     int    `json:"limit"`                // 0–200
+	AtLeast   uint64 `json:"at_least,omitempty"`
 }
 
 // Page is a page of folded messages. Messages is a JSON array, ready to be
@@ -55,7 +56,7 @@ type MessagesRequest struct {
 type Page struct {
 	Messages []byte
 	Count    int
-	More     bool   // older ones exist (newer ones, for a request with After)
+	More     bool   // older ones exist (newer ones, for a request with After or FromStart)
 	Head     uint64 // seq of the room's last event as of Applied, 0 for an empty room
 	Applied  uint64 // stream sequence that the read model has applied
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"partyline/events/eventstest"
+	"partyline/events/stream"
 )
 
 // fakeBackend answers from its fields.
@@ -127,7 +128,7 @@ func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	bus := eventstest.New(t)
 	b := filled()
-	serve(t, bus.Connect(t), b)
+	serve(t, bus.ConnectAs(t, stream.RoleProjector), b)
 	c := NewClient(bus.Connect(t), 30*time.Second)
 	ready(t, c)
 	b.mu.Lock()
@@ -171,7 +172,7 @@ func TestErrorsTravel(t *testing.T) {
 	if _, err := c.Status(t.Context()); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("nobody serves: %v", err)
 	}
-	stop := serve(t, bus.Connect(t), b)
+	stop := serve(t, bus.ConnectAs(t, stream.RoleProjector), b)
 	ready(t, c)
 	if _, err := c.Messages(t.Context(), MessagesRequest{Room: "a", Limit: 201}); !errors.Is(err, ErrInvalid) {
 		t.Errorf("refused by the client: %v", err)
@@ -207,7 +208,7 @@ func TestHostileRequests(t *testing.T) {
 	t.Parallel()
 	bus := eventstest.New(t)
 	b := filled()
-	serve(t, bus.Connect(t), b)
+	serve(t, bus.ConnectAs(t, stream.RoleProjector), b)
 	nc := bus.Connect(t)
 	c := NewClient(nc, 30*time.Second)
 	ready(t, c)
@@ -239,7 +240,7 @@ func TestOverload(t *testing.T) {
 	bus := eventstest.New(t)
 	b := filled()
 	b.block = make(chan struct{})
-	stop := serve(t, bus.Connect(t), b)
+	stop := serve(t, bus.ConnectAs(t, stream.RoleProjector), b)
 	c := NewClient(bus.Connect(t), 30*time.Second)
 	ready(t, c)
 	results := make(chan error, maxConcurrent+1)
@@ -268,8 +269,8 @@ func TestProjectorsShare(t *testing.T) {
 	t.Parallel()
 	bus := eventstest.New(t)
 	one, two := filled(), filled()
-	stop := serve(t, bus.Connect(t), one)
-	serve(t, bus.Connect(t), two)
+	stop := serve(t, bus.ConnectAs(t, stream.RoleProjector), one)
+	serve(t, bus.ConnectAs(t, stream.RoleProjector), two)
 	c := NewClient(bus.Connect(t), 30*time.Second)
 	deadline := time.Now().Add(30 * time.Second)
 	for (len(one.requests()) == 0 || len(two.requests()) == 0) && time.Now().Before(deadline) {

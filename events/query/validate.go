@@ -20,7 +20,7 @@ func (r MessagesRequest) Validate() error {
 	if err := checkName("room", r.Room); err != nil {
 		return err
 	}
-	if r.Before != 0 && r.After != 0 {
+	if r.Before != 0 && (r.After != 0 || r.FromStart) {
 		return fmt.Errorf("%w: before and after together", ErrInvalid)
 	}
 	return checkLimit(r.Limit, 0, maxMessages)

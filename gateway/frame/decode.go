@@ -54,6 +54,7 @@ type Client struct {
 	Seq      uint64
 	Before   uint64
 	After    uint64
+	HasAfter bool
 	Limit    int
 	Token    string
 	T        []byte // the number of a ping, as it was sent
@@ -235,6 +236,7 @@ func (d *decoder) number(key []byte, v jsonscan.Value) (is member, ok bool) {
 		return hasBefore, ok
 	case "after":
 		f.After, ok = v.Uint64()
+		f.HasAfter = ok
 		return hasAfter, ok
 	case "tail":
 		f.Tail, ok = count(v)

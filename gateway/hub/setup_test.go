@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"partyline/events/eventstest"
 	"partyline/gateway/lifecycle"
 	"partyline/gateway/ws"
@@ -30,13 +28,6 @@ type fixture struct {
 func setup(t *testing.T, change ...func(*Config)) *fixture {
 	t.Helper()
 	fx := &fixture{t: t, log: newMemLog(), bus: eventstest.New(t)}
-	js, err := jetstream.New(fx.bus.Connect(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err = js.CreateKeyValue(eventstest.Context(t), jetstream.KeyValueConfig{Bucket: readBucket}); err != nil {
-		t.Fatal(err)
-	}
 	eventstest.Go(t, fx.log.run)
 	fx.addHub(change...)
 	return fx

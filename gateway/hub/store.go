@@ -30,8 +30,11 @@ type pending struct {
 	waiters   []waiter // guarded by acked.mu; the first is who began
 }
 
-// waiter is a connection that wants an answer for the id.
-type waiter struct{ s *session }
+// waiter wants an answer for the id: a connection, or a Send.
+type waiter struct {
+	s       *session
+	backend chan<- sendAnswer // when s is nil; has room for one
+}
 
 // store handles send, edit, delete and react. It may wait only in the worker;
 // a plain send has nothing to wait for.
@@ -46,7 +49,7 @@ func (s *session) store(f *frame.Client) {
 	}
 	p := &pending{h: s.h, r: m.r, key: ackKey{s.id.UID, strings.Clone(f.ID)}}
 	s.addInFlight(1)
-	e, found, joined := s.h.acked.begin(p.key, p, waiter{s})
+	e, found, joined := s.h.acked.begin(p.key, p, waiter{s: s})
 	if found {
 		s.ack(f.ID, e.seq, e.at, true)
 		return
@@ -85,9 +88,14 @@ func (s *session) publish(f *frame.Client, p *pending) error {
 	case frame.React:
 		ev.Kind = events.KindReact
 	}
+	return p.submit(&ev)
+}
+
+// submit hands p's event to the publisher.
+func (p *pending) submit(ev *events.Event) error {
 	data := ev.Append(make([]byte, 0, 192+len(ev.Text)+len(ev.Meta)))
-	msgID := events.MsgID(s.h.log.Secret(), s.id.UID, p.key.id)
-	if err := s.h.publisher.Submit(p.r.name, msgID, data, p); err != nil {
+	msgID := events.MsgID(p.h.log.Secret(), p.key.uid, p.key.id)
+	if err := p.h.publisher.Submit(p.r.name, msgID, data, p); err != nil {
 		return unavailable(err)
 	}
 	return nil
@@ -106,24 +114,31 @@ func (s *session) storedBefore(f *frame.Client, p *pending) (done bool, err erro
 	if !s.mustLookUp(f) {
 		return false, nil
 	}
+	known, done, err := p.lookUp()
+	if err == nil && !done && !known && !f.Retry {
+		s.known.Store(false)
+	}
+	return done, err
+}
+
+// lookUp answers p from the read model when the id was stored; done: p is
+// finished. known says that the identity has stored something.
+func (p *pending) lookUp() (known, done bool, err error) {
 	head, _ := p.r.position()
-	found, err := s.h.find(query.FindRequest{UID: p.key.uid, ID: p.key.id, AtLeast: head})
+	found, err := p.h.find(query.FindRequest{UID: p.key.uid, ID: p.key.id, AtLeast: head})
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	if found.Seq > 0 {
 		p.duplicate = true
 		p.resolve(found.Seq, found.Time)
-		return true, nil
+		return true, true, nil
 	}
 	if found.Applied < head {
 		// The read model is too far behind to say no.
-		return false, errUnavailable
+		return false, false, errUnavailable
 	}
-	if !found.Known && !f.Retry {
-		s.known.Store(false)
-	}
-	return false, nil
+	return found.Known, false, nil
 }
 
 func (h *Hub) find(q query.FindRequest) (query.Found, error) {
@@ -216,26 +231,29 @@ func (p *pending) readTime() {
 // resolve acknowledges to everybody who waits.
 func (p *pending) resolve(seq uint64, at time.Time) {
 	for i, w := range p.h.acked.finish(p, seq, at) {
-		w.s.ack(p.key.id, seq, at, p.duplicate || i > 0)
+		w.acknowledged(p, seq, at, p.duplicate || i > 0)
 	}
 }
 
 // fail tells everybody who waits that nothing was acknowledged.
 func (p *pending) fail(err error) {
 	for _, w := range p.h.acked.finish(p, 0, time.Time{}) {
-		w.s.addInFlight(-1)
-		w.s.refuseErr(err, p.key.id, p.r.name)
+		w.failed(p, err)
 	}
 }
 
 func (s *session) ack(id string, seq uint64, at time.Time, duplicate bool) {
 	s.addInFlight(-1)
-	if duplicate {
-		s.h.stats.duplicates.Add(1)
-	} else {
-		s.h.stats.stored.Add(1)
-	}
+	s.h.countAck(duplicate)
 	s.send(func(dst []byte) []byte { return frame.AppendAck(dst, id, seq, at, duplicate) })
+}
+
+func (h *Hub) countAck(duplicate bool) {
+	if duplicate {
+		h.stats.duplicates.Add(1)
+	} else {
+		h.stats.stored.Add(1)
+	}
 }
 
 func (s *session) addInFlight(n int) {
@@ -251,6 +269,7 @@ func (s *session) history(f *frame.Client) {
 		return
 	}
 	q := query.MessagesRequest{Room: f.Room, Before: f.Before, After: f.After, Limit: f.Limit}
+	q.FromStart = f.HasAfter && f.After == 0
 	if r := s.h.lookup(f.Room); r != nil {
 		q.AtLeast, _ = r.position()
 	}

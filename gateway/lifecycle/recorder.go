@@ -25,9 +25,9 @@ type Publish func(ctx context.Context, subject, msgID string, batch []byte) erro
 
 // Config of a Recorder.
 type Config struct {
-	Gateway   string // incarnation: unique for each start of a gateway; one subject token
-	IPPrivacy string // "off", "hash"; anything else truncates to /24 and /48
-	HashKey   []byte // secret from which the daily key of "hash" is derived
+	Gateway   string        // incarnation: unique for each start of a gateway; one subject token
+	IPPrivacy string        // "off", "hash"; anything else truncates to /24 and /48
+	HashKey   func() []byte // secret from which the daily key of "hash" is derived; may return nil at first
 }
 
 // Recorder makes attempts and publishes their stages. Safe for concurrent use.
@@ -155,7 +155,7 @@ func (r *Recorder) mask(ip netip.Addr) netip.Addr {
 		return ip
 	}
 	if r.cfg.IPPrivacy == "hash" {
-		day := hmac.New(sha256.New, r.cfg.HashKey)
+		day := hmac.New(sha256.New, r.cfg.HashKey())
 		day.Write([]byte(time.Now().UTC().Format(time.DateOnly)))
 		sum := hmac.New(sha256.New, day.Sum(nil))
 		sum.Write(ip.AsSlice())

@@ -12,7 +12,7 @@ import (
 // Head and Applied are the caller's.
 func Messages(conn *sqlite.Conn, room int64, r query.MessagesRequest) (query.Page, error) {
 	order := `DESC`
-	if r.After > 0 {
+	if r.After > 0 || r.FromStart {
 		order = `ASC`
 	}
 	p := pageBuilder{limit: r.Limit}

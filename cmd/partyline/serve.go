@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"partyline/config"
+)
+
+// errSecondSignal is the end of a server that was told twice to stop.
+var errSecondSignal = errors.New("stopped at once by a second signal; connections were cut")
+
+// serve runs the server until a signal comes: then it drains, and a second
+// signal ends it at once.
+func (p program) serve(ctx context.Context, args []string) error {
+	c, err := p.load("serve", args, nil)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := &server{cfg: c, dir: dataDir(c.DataDir), log: newLogger(c, p.stderr), version: p.version}
+	s.onReady = func() { p.tellReady(s) }
+	ended := make(chan error, 1)
+	go func() { ended <- s.run(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-p.signals:
+		s.log.Info("stopping; a second signal stops at once", "drain", c.Drain.String())
+		cancel()
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-p.signals:
+		return errSecondSignal
+	}
+}
+
+// tellReady says that the server serves: to people on a terminal with a line
+// per address, to everybody else with one line of the log.
+func (p program) tellReady(s *server) {
+	if jsonLog(s.cfg, p.stderr) || !terminal(p.stderr) {
+		attrs := []any{"http", s.httpAddr(), "ws", s.wsAddr(), "nats", s.natsAddr(), "roles", strings.Join(s.cfg.Roles, ",")}
+		s.log.Info("ready", attrs...)
+		return
+	}
+	fmt.Fprintf(p.stdout, "\n  Partyline %s is ready.\n\n", p.version)
+	if s.cfg.Has("gateway") {
+		fmt.Fprintf(p.stdout, "  page       %s\n", s.pageURL())
+		if s.wsAddr() != "" {
+			fmt.Fprintf(p.stdout, "  WebSocket  ws://%s/ws/chat/\n", s.wsAddr())
+		}
+		if terminal(p.stdout) {
+			fmt.Fprintf(p.stdout, "  admin      %s#admin=%s\n", s.pageURL(), s.token)
+		}
+	} else {
+		fmt.Fprintf(p.stdout, "  status     %schat/status/\n", s.pageURL())
+	}
+	if s.natsAddr() != "" {
+		fmt.Fprintf(p.stdout, "  NATS       nats://%s\n", s.natsAddr())
+	}
+	fmt.Fprintf(p.stdout, "  data       %s\n\n  Ctrl-C stops it.\n\n", s.cfg.DataDir)
+}
+
+// server is one running process with some or all roles.
+type server struct {
+	cfg     config.Config
+	dir     dataDir
+	log     *slog.Logger
+	version string
+	onReady func()
+
+	token    string // of admins
+	http, ws []net.Listener
+	nats     net.Addr // of the embedded node's listener; nil: none
+}
+
+// run serves until ctx ends, and drains then.
+func (s *server) run(ctx context.Context) error {
+	if err := s.dir.prepare(); err != nil {
+		return err
+	}
+	var err error
+	if s.token, err = s.dir.token(s.cfg.AdminToken); err != nil {
+		return err
+	}
+	if err := s.listen(ctx); err != nil {
+		return err
+	}
+	defer s.closeListeners()
+
+	g := newGroup(context.WithoutCancel(ctx))
+	defer g.stop()
+	parts, err := s.assemble(ctx, g)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // stopped before it was ready
+		}
+		return err
+	}
+	front := s.openFront(g, parts)
+	select {
+	case <-ctx.Done():
+		return s.drain(ctx, g, parts, front)
+	case err := <-g.failed:
+		return err
+	case <-parts.opened():
+	}
+	if err := s.dir.noteServer(serverNote{PID: os.Getpid(), HTTP: s.httpAddr()}); err != nil {
+		return err
+	}
+	defer os.Remove(s.dir.serverFile())
+	parts.ready.Store(true)
+	s.onReady()
+	select {
+	case <-ctx.Done():
+		return s.drain(ctx, g, parts, front)
+	case err := <-g.failed:
+		return err
+	}
+}
+
+// listen opens all listeners, so that a port that is taken is known at once.
+func (s *server) listen(ctx context.Context) (err error) {
+	if s.http, err = listen(ctx, "http.addr", s.cfg.HTTPAddr); err != nil {
+		return err
+	}
+	if s.cfg.WSAddr == "" || !s.cfg.Has("gateway") {
+		return nil
+	}
+	if s.ws, err = listen(ctx, "ws.addr", s.cfg.WSAddr); err != nil {
+		s.closeListeners()
+	}
+	return err
+}
+
+func (s *server) closeListeners() {
+	for _, l := range append(s.http, s.ws...) {
+		l.Close()
+	}
+}
+
+func (s *server) httpAddr() string { return s.http[0].Addr().String() }
+
+func (s *server) wsAddr() string {
+	if len(s.ws) == 0 {
+		return ""
+	}
+	return s.ws[0].Addr().String()
+}
+
+func (s *server) natsAddr() string {
+	if s.nats == nil {
+		return ""
+	}
+	return s.nats.String()
+}
+
+// pageURL is the page's address as a person on this machine would write it.
+func (s *server) pageURL() string {
+	host, port, err := net.SplitHostPort(s.httpAddr())
+	if err != nil {
+		return ""
+	}
+	if ip := net.ParseIP(host); ip != nil && (ip.IsLoopback() || ip.IsUnspecified()) {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port) + "/"
+}
+
+// front is what accepts connections.
+type front struct {
+	servers []*http.Server
+	stage   *stage
+}
+
+// openFront starts to accept. Until the log is open, the API says so.
+func (s *server) openFront(g *group, parts *parts) *front {
+	f := &front{stage: g.stage()}
+	for _, l := range s.http {
+		srv := &http.Server{
+			Handler:           parts.handler,
+			ReadHeaderTimeout: s.cfg.HandshakeTimeout,
+			IdleTimeout:       2 * time.Minute,
+			MaxHeaderBytes:    16 << 10,
+			ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		}
+		f.servers = append(f.servers, srv)
+		g.start(f.stage, "web port", func(ctx context.Context) error {
+			stop := context.AfterFunc(ctx, func() { srv.Close() })
+			defer stop()
+			if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			<-ctx.Done() // Shutdown of the drain comes before the end of the stage
+			return nil
+		})
+	}
+	for _, l := range s.ws {
+		g.start(f.stage, "WebSocket listener", func(ctx context.Context) error {
+			return parts.gateway.engine.Serve(ctx, l)
+		})
+	}
+	return f
+}
+
+// Times of a shutdown besides gateway.drain; together under the four seconds of
+// the wire contract (detail 19).
+const (
+	lastConnections = 2 * time.Second
+	lastRequests    = time.Second
+)
+
+// drain says goodbye to everybody, stops accepting, and lets requests end; the
+// group then stops what is below. Further attempts are refused meanwhile with
+// "draining", so that clients go elsewhere.
+func (s *server) drain(ctx context.Context, g *group, parts *parts, front *front) error {
+	ctx = context.WithoutCancel(ctx)
+	parts.draining.Store(true)
+	failed := make(chan error, 1)
+	go func() {
+		select {
+		case err := <-g.failed:
+			failed <- err
+		case <-front.stage.ctx.Done():
+		}
+	}()
+	if parts.gateway != nil {
+		parts.gateway.drain(ctx, s.cfg.Drain, s.log)
+	}
+	closing, cancel := context.WithTimeout(ctx, lastRequests)
+	defer cancel()
+	for _, srv := range front.servers {
+		if err := srv.Shutdown(closing); err != nil {
+			s.log.WarnContext(ctx, "requests were cut", "error", err)
+		}
+	}
+	select {
+	case err := <-failed:
+		return err
+	default:
+		return nil
+	}
+}
