@@ -77,7 +77,7 @@ func Install(ctx context.Context, cfg InstallConfig) (string, error) {
 	}
 	lock, err := lockDir(cfg.Dir)
 	if errors.Is(err, ErrInUse) {
-		return "", fmt.Errorf("%w: another process is installing into %s", ErrDownload, cfg.Dir)
+		return "", fmt.Errorf("%w: %w: another process is installing into %s", ErrDownload, err, cfg.Dir)
 	}
 	if err != nil {
 		return "", err
