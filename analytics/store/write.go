@@ -120,8 +120,8 @@ func (s *Store) OpenOf(ctx context.Context, gateway string, limit int) ([]Open, 
 // Gateways lists the gateway incarnations with open connections, and when each
 // was last heard of.
 func (s *Store) Gateways(ctx context.Context) (map[string]time.Time, error) {
-	rows, err := s.conn.Query(ctx, "SELECT gateway, max(started) FROM "+s.db+".connection_states FINAL"+
-		" WHERE closed IS NULL AND lost IS NULL GROUP BY gateway")
+	rows, err := s.conn.Query(ctx, "SELECT gateway, max(ts) FROM "+s.db+".connection_events WHERE gateway IN ("+
+		"SELECT gateway FROM "+s.db+".connection_states FINAL WHERE closed IS NULL AND lost IS NULL) GROUP BY gateway")
 	if err != nil {
 		return nil, fmt.Errorf("listing gateways: %w", explain(err))
 	}
