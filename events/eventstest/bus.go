@@ -57,7 +57,7 @@ func (b *Bus) boot(t testing.TB) {
 	cfg := stream.NodeConfig{Dir: b.dir, Logger: Logger(t)}
 	if b.tcp {
 		cfg.Listen = net.JoinHostPort("127.0.0.1", strconv.Itoa(b.port))
-		for _, role := range []stream.Role{stream.RoleGateway, stream.RoleProjector, stream.RoleTool} {
+		for _, role := range []stream.Role{stream.RoleGateway, stream.RoleProjector, stream.RoleAnalytics, stream.RoleTool} {
 			cfg.Users = append(cfg.Users, stream.User{User: string(role), Password: tcpPassword, Role: role})
 		}
 	}
