@@ -13,6 +13,11 @@ type Config struct {
 	HTTPAddr        string   `key:"http.addr" doc:"web UI, REST, and WebSocket on the web port"`
 	HTTPPublicHosts []string `key:"http.public-hosts" doc:"host names under which the service is reached, with or without port"`
 	WSAddr          string   `key:"ws.addr" doc:"dedicated WebSocket listener; empty: none"`
+	HTTPTLSCert     string   `key:"http.tls.cert" doc:"certificate chain (PEM) of the web port; empty: no TLS"`
+	HTTPTLSKey      string   `key:"http.tls.key" doc:"its private key (PEM); both are read again when they change"`
+	WSTLSCert       string   `key:"ws.tls.cert" doc:"certificate chain of ws.addr; empty: that of the web port"`
+	WSTLSKey        string   `key:"ws.tls.key" doc:"its private key"`
+	TrustedProxies  []string `key:"trusted-proxies" doc:"addresses and networks whose X-Forwarded-For is believed"`
 	WSPublicURL     string   `key:"ws.public-url" doc:"WebSocket URL that the page connects to; empty: its own origin"`
 	AdminToken      string   `key:"admin.token" secret:"true" doc:"token for admin calls; empty: generated into data-dir/admin.token"`
 	Origins         []string `key:"origins" doc:"allowed origins besides the same host: exact, https://*.example.org, null, or *"`

@@ -96,7 +96,7 @@ func readBounded(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
 	if err == nil && len(data) > maxFileBytes {
 		err = fmt.Errorf("%s is longer than %d bytes", name, maxFileBytes)
@@ -208,10 +208,10 @@ func (c Config) Write(w io.Writer) error {
 func Usage(w io.Writer) {
 	c := Default()
 	for _, f := range fields(&c) {
-		fmt.Fprintf(w, "  --%-36s %s", f.flag(), f.doc) //nolint:errcheck // help text
+		fmt.Fprintf(w, "  --%-36s %s", f.flag(), f.doc)
 		if d := f.text(); d != "" {
-			fmt.Fprintf(w, " (default %s)", d) //nolint:errcheck // help text
+			fmt.Fprintf(w, " (default %s)", d)
 		}
-		fmt.Fprintln(w) //nolint:errcheck // help text
+		fmt.Fprintln(w)
 	}
 }

@@ -11,19 +11,23 @@ import (
 // "500kB", or a plain number of bytes.
 type Size int64
 
-var sizeUnits = []struct {
+type sizeUnit struct {
 	suffix string
 	factor int64
-}{
-	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30},
-	{"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1},
+}
+
+func sizeUnits() []sizeUnit {
+	return []sizeUnit{
+		{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30},
+		{"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1},
+	}
 }
 
 // ParseSize reads the text form of a Size.
 func ParseSize(s string) (Size, error) {
 	factor := int64(1)
 	digits := s
-	for _, u := range sizeUnits {
+	for _, u := range sizeUnits() {
 		if rest, ok := strings.CutSuffix(s, u.suffix); ok {
 			factor, digits = u.factor, strings.TrimSpace(rest)
 			break

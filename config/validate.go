@@ -58,6 +58,14 @@ func (v *validator) roles(c Config) {
 
 func (v *validator) addresses(c Config) {
 	v.address("http.addr", c.HTTPAddr, false)
+	v.pair("http.tls", c.HTTPTLSCert, c.HTTPTLSKey)
+	v.pair("ws.tls", c.WSTLSCert, c.WSTLSKey)
+	for _, p := range c.TrustedProxies {
+		_, err := netip.ParsePrefix(p)
+		if _, err2 := netip.ParseAddr(p); err != nil && err2 != nil {
+			v.addf("trusted-proxies", "%q is neither an address nor a network such as 10.0.0.0/8", p)
+		}
+	}
 	v.address("ws.addr", c.WSAddr, true)
 	v.address("nats.listen", c.NATSListen, true)
 	for _, h := range c.HTTPPublicHosts {
@@ -73,6 +81,13 @@ func (v *validator) addresses(c Config) {
 	}
 	if c.AdminToken != "" && len(c.AdminToken) < 16 {
 		v.addf("admin.token", "is shorter than 16 characters")
+	}
+}
+
+// pair: a certificate needs its key, and the other way round.
+func (v *validator) pair(key, cert, private string) {
+	if (cert == "") != (private == "") {
+		v.addf(key, "needs both cert and key")
 	}
 }
 

@@ -119,7 +119,7 @@ func CompactMeta(dst, raw []byte) ([]byte, error) {
 	}
 	var s jsonscan.Scanner
 	s.Reset(raw)
-	for s.Next() { //nolint:revive // every member is looked at by the scanner
+	for s.Next() { // every member is looked at by the scanner
 	}
 	if s.Err() != nil {
 		return dst, Errorf(CodeBadFrame, "meta is not a JSON object: %v", s.Err())

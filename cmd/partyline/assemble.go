@@ -23,20 +23,34 @@ type parts struct {
 	logs            []<-chan struct{} // each closed when that handle on the log is open
 	gateway         *gatewayParts     // nil without the role
 	model           *projections.Model
+	query           query.Backend
 	handler         http.Handler
 	ready, draining atomic.Bool
 }
 
-// opened is closed when every part has found the log.
-func (p *parts) opened() <-chan struct{} {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for _, opened := range p.logs {
-			<-opened
+// askPause is the pause between two questions whether the read models answer.
+const askPause = 20 * time.Millisecond
+
+// awaitStorage returns when every part has found the log, and read models
+// answer: from then on joins succeed. It returns early when ctx ends.
+func (p *parts) awaitStorage(ctx context.Context) {
+	for _, opened := range p.logs {
+		select {
+		case <-opened:
+		case <-ctx.Done():
+			return
 		}
-	}()
-	return done
+	}
+	for ctx.Err() == nil {
+		// A question that reads: Status answers before the file is open.
+		if _, err := p.query.Rooms(ctx, query.RoomsRequest{Limit: 1}); err == nil {
+			return
+		}
+		select {
+		case <-time.After(askPause):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // assemble makes and starts the parts, from the storage up. What it started is
@@ -65,20 +79,19 @@ func (s *server) assemble(ctx context.Context, g *group) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	var backend query.Backend = query.NewClient(nc, 0)
+	p.query = query.NewClient(nc, 0)
 	policy, err := s.policy()
 	if err != nil {
 		return nil, err
 	}
 	if s.cfg.Has("gateway") {
-		p.gateway, err = newGateway(s.cfg, s.version, nc, l, policy, s.log.With("component", "gateway"))
+		p.gateway, err = newGateway(s.cfg, s.version, nc, l, p.query, policy, s.log.With("component", "gateway"))
 		if err != nil {
 			return nil, err
 		}
 		p.gateway.start(g)
-		backend = p.gateway.query
 	}
-	p.handler, err = s.newAPI(p, l, policy, backend)
+	p.handler, err = s.newAPI(p, l, policy)
 	return p, err
 }
 
@@ -143,13 +156,17 @@ func (s *server) policy() (*admission.Policy, error) {
 }
 
 // newAPI makes the handler of the web port.
-func (s *server) newAPI(p *parts, l *stream.Log, policy *admission.Policy, backend query.Backend) (http.Handler, error) {
+func (s *server) newAPI(p *parts, l *stream.Log, policy *admission.Policy) (http.Handler, error) {
+	proxies, err := admission.ParseProxies(s.cfg.TrustedProxies)
+	if err != nil {
+		return nil, usageError{err}
+	}
 	cfg := api.Config{
 		Version: s.version, AdminToken: s.token, WSURLs: s.wsURLs, Started: time.Now(),
-		Logger: s.log.With("component", "api"), OpenMetrics: s.loopbackOnly(),
+		Logger: s.log.With("component", "api"), OpenMetrics: s.loopbackOnly(), ClientAddr: proxies.ClientOf,
 	}
 	deps := api.Deps{
-		Query: backend, Log: l, Policy: policy,
+		Query: p.query, Log: l, Policy: policy,
 		Ready: func() error {
 			if !p.ready.Load() {
 				return errNotReady
@@ -164,7 +181,7 @@ func (s *server) newAPI(p *parts, l *stream.Log, policy *admission.Policy, backe
 	if p.gateway != nil {
 		cfg.Gateway = p.gateway.name
 		deps.Hub, deps.Connections = p.gateway.hub, p.gateway.engine.Connections
-		deps.WebSocket = p.gateway
+		deps.WebSocket, deps.Traces = p.gateway, p.gateway.traces
 		if files, ok := web.Files(); ok {
 			deps.UI = files
 		}
@@ -172,7 +189,7 @@ func (s *server) newAPI(p *parts, l *stream.Log, policy *admission.Policy, backe
 	return api.New(cfg, deps)
 }
 
-var errNotReady = errors.New("the server is starting") //nolint:gochecknoglobals // a constant error
+var errNotReady = errors.New("the server is starting")
 
 // loopbackOnly reports whether the web port is reachable from this machine
 // alone.
@@ -193,13 +210,13 @@ func (s *server) wsURLs(host string) []string {
 	if s.cfg.WSPublicURL != "" {
 		return []string{s.cfg.WSPublicURL}
 	}
-	urls := []string{"ws://" + host + admission.RouteChat + "/"}
+	urls := []string{s.scheme("ws", s.httpCert) + "://" + host + admission.RouteChat + "/"}
 	name, _, err := net.SplitHostPort(host)
 	if err != nil {
 		name = host
 	}
 	if _, port, err := net.SplitHostPort(s.wsAddr()); err == nil {
-		urls = append(urls, "ws://"+net.JoinHostPort(name, port)+admission.RouteChat+"/")
+		urls = append(urls, s.scheme("ws", s.wsCert)+"://"+net.JoinHostPort(name, port)+admission.RouteChat+"/")
 	}
 	return urls
 }

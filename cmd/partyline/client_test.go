@@ -100,6 +100,8 @@ type errClosed struct {
 
 func (e errClosed) Error() string { return fmt.Sprintf("closed with %d %s", e.code, e.reason) }
 
+func asClosed(err error, into *errClosed) bool { return errors.As(err, into) }
+
 // read returns the next frame; pings are answered.
 func (c *chatClient) read() (wireFrame, error) {
 	var f wireFrame

@@ -69,6 +69,7 @@ func (d dataDir) token(configured string) (string, error) {
 type serverNote struct {
 	PID  int    `json:"pid"`
 	HTTP string `json:"http"` // host:port
+	TLS  bool   `json:"tls,omitempty"`
 }
 
 func (d dataDir) noteServer(n serverNote) error {

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -48,7 +47,8 @@ func traceAcks(t *testing.T, durability string, n int) ([]syscallSpan, []string)
 		t.Fatalf("strace is needed (make test installs it): %v", err)
 	}
 	p := &process{t: t, args: []string{"strace"}}
-	p.cmd = exec.Command(strace, "-f", "-y", "-s", "4096", "-o", trace,
+	// With -D the tracer is a process aside: ours is the server.
+	p.cmd = exec.Command(strace, "-D", "-f", "-y", "-s", "4096", "-o", trace,
 		"-e", "trace=fsync,fdatasync,sync_file_range,syncfs,write,writev,pwrite64,pwritev,sendto,sendmsg",
 		binary, "serve", "--log-format", "json", "--http-addr", "127.0.0.1:0", "--ws-addr", "127.0.0.1:0",
 		"--data-dir", t.TempDir(), "--storage-durability", durability)
@@ -70,7 +70,9 @@ func traceAcks(t *testing.T, durability string, n int) ([]syscallSpan, []string)
 		}
 		marks = append(marks, mark)
 	}
-	p.cmd.Process.Signal(syscall.SIGTERM) // strace passes it on to nobody: it detaches and ends
+	if code := p.terminate(); code != 0 { // the trace is complete: the tracer has our end of the log too
+		t.Fatalf("exit code %d", code)
+	}
 	return readTrace(t, trace), marks
 }
 

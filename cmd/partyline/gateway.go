@@ -29,16 +29,16 @@ type gatewayParts struct {
 	log       *stream.Log
 	publisher *stream.Publisher
 	feed      *stream.Feed
-	query     query.Backend
 	hub       *hub.Hub
 	recorder  *lifecycle.Recorder
+	traces    *lifecycle.Traces
 	admission *admission.Admission
 	engine    ws.Engine
 }
 
 // newGateway makes the components on a connection to the log; it starts nothing.
-func newGateway(c config.Config, version string, nc *nats.Conn, l *stream.Log, policy *admission.Policy, log *slog.Logger) (*gatewayParts, error) {
-	g := &gatewayParts{name: incarnation(), log: l, query: query.NewClient(nc, 0)}
+func newGateway(c config.Config, version string, nc *nats.Conn, l *stream.Log, models query.Backend, policy *admission.Policy, log *slog.Logger) (*gatewayParts, error) {
+	g := &gatewayParts{name: incarnation(), log: l}
 	var err error
 	if g.publisher, err = stream.NewPublisher(l, stream.PublisherConfig{Logger: log}); err != nil {
 		return nil, err
@@ -52,15 +52,23 @@ func newGateway(c config.Config, version string, nc *nats.Conn, l *stream.Log, p
 		SendsPerSecond: float64(c.SendsPerSecond),
 		MaxReplay:      unlimited(c.MaxReplay), PresenceNames: unlimited(c.PresenceNames),
 		PresenceGrace: atOnce(c.PresenceGrace), DrainFor: atOnce(c.Drain),
-	}, hub.Deps{Log: l, Publisher: g.publisher, Feed: g.feed, Query: g.query, NATS: nc})
+	}, hub.Deps{Log: l, Publisher: g.publisher, Feed: g.feed, Query: models, NATS: nc})
 	if err != nil {
 		return nil, err
 	}
 	g.recorder = lifecycle.New(lifecycle.Config{
 		Gateway: g.name, IPPrivacy: c.IPPrivacy, HashKey: l.Secret,
 	}, l.StoreConn, log)
+	g.traces, err = lifecycle.NewTraces(lifecycle.TracesConfig{Gateway: g.name, Peers: g.hub.Peers, Logger: log}, g.recorder, nc)
+	if err != nil {
+		return nil, err
+	}
+	proxies, err := admission.ParseProxies(c.TrustedProxies)
+	if err != nil {
+		return nil, usageError{err}
+	}
 	g.admission, err = admission.New(admission.Config{
-		Policy: policy, ConnectsPerSecond: c.ConnectsPerSecond,
+		Policy: policy, ConnectsPerSecond: c.ConnectsPerSecond, Proxies: proxies,
 		Options: ws.Options{SlowFrame: g.hub.SlowFrame}, Logger: log,
 	}, l.Secret, g.hub, ws.NewEcho(c.EchoLimits == "on"))
 	if err != nil {
@@ -91,6 +99,7 @@ func (g *gatewayParts) start(run *group) {
 	run.start(s, "publisher", g.publisher.Run)
 	run.start(s, "feed", g.feed.Run)
 	run.start(s, "telemetry", g.recorder.Run)
+	run.start(s, "traces", g.traces.Run)
 	run.start(run.stage(), "hub", g.hub.Run)
 }
 

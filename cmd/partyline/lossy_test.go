@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -101,7 +102,7 @@ func (p *lossyProxy) deliver(client io.Writer, server io.Reader) error {
 			if err != nil {
 				return fmt.Errorf("protocol line %q: %w", line, err)
 			}
-			message = append(line[:len(line):len(line)], make([]byte, size+2)...)
+			message = slices.Concat(line, make([]byte, size+2))
 			if _, err := io.ReadFull(in, message[len(line):]); err != nil {
 				return err
 			}

@@ -9,7 +9,7 @@ import (
 )
 
 // version is set by the linker.
-var version = "unknown" //nolint:gochecknoglobals // set by the linker
+var version = "unknown"
 
 func main() {
 	os.Exit(execute())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -58,7 +59,7 @@ func (p program) tellReady(s *server) {
 	if s.cfg.Has("gateway") {
 		fmt.Fprintf(p.stdout, "  page       %s\n", s.pageURL())
 		if s.wsAddr() != "" {
-			fmt.Fprintf(p.stdout, "  WebSocket  ws://%s/ws/chat/\n", s.wsAddr())
+			fmt.Fprintf(p.stdout, "  WebSocket  %s://%s/ws/chat/\n", s.scheme("ws", s.wsCert), s.wsAddr())
 		}
 		if terminal(p.stdout) {
 			fmt.Fprintf(p.stdout, "  admin      %s#admin=%s\n", s.pageURL(), s.token)
@@ -80,7 +81,9 @@ type server struct {
 	version string
 	onReady func()
 
-	token    string // of admins
+	token    string       // of admins
+	httpCert *certificate // nil: no TLS
+	wsCert   *certificate // nil: no TLS
 	http, ws []net.Listener
 	nats     net.Addr // of the embedded node's listener; nil: none
 }
@@ -94,6 +97,9 @@ func (s *server) run(ctx context.Context) error {
 	if s.token, err = s.dir.token(s.cfg.AdminToken); err != nil {
 		return err
 	}
+	if err := s.loadCertificates(); err != nil {
+		return err
+	}
 	if err := s.listen(ctx); err != nil {
 		return err
 	}
@@ -104,19 +110,26 @@ func (s *server) run(ctx context.Context) error {
 	parts, err := s.assemble(ctx, g)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // stopped before it was ready
+			return nil // stopped before it was ready
 		}
 		return err
 	}
 	front := s.openFront(g, parts)
+	stored := make(chan struct{})
+	g.start(g.stage(), "start", func(ctx context.Context) error {
+		parts.awaitStorage(ctx)
+		close(stored)
+		<-ctx.Done()
+		return nil
+	})
 	select {
 	case <-ctx.Done():
 		return s.drain(ctx, g, parts, front)
 	case err := <-g.failed:
 		return err
-	case <-parts.opened():
+	case <-stored:
 	}
-	if err := s.dir.noteServer(serverNote{PID: os.Getpid(), HTTP: s.httpAddr()}); err != nil {
+	if err := s.dir.noteServer(serverNote{PID: os.Getpid(), HTTP: s.httpAddr(), TLS: s.httpCert != nil}); err != nil {
 		return err
 	}
 	defer os.Remove(s.dir.serverFile())
@@ -128,6 +141,18 @@ func (s *server) run(ctx context.Context) error {
 	case err := <-g.failed:
 		return err
 	}
+}
+
+// loadCertificates reads what TLS needs.
+func (s *server) loadCertificates() (err error) {
+	if s.httpCert, err = loadCertificate("http.tls", s.cfg.HTTPTLSCert, s.cfg.HTTPTLSKey, s.log); err != nil {
+		return err
+	}
+	s.wsCert = s.httpCert
+	if s.cfg.WSTLSCert != "" {
+		s.wsCert, err = loadCertificate("ws.tls", s.cfg.WSTLSCert, s.cfg.WSTLSKey, s.log)
+	}
+	return err
 }
 
 // listen opens all listeners, so that a port that is taken is known at once.
@@ -175,7 +200,15 @@ func (s *server) pageURL() string {
 	if ip := net.ParseIP(host); ip != nil && (ip.IsLoopback() || ip.IsUnspecified()) {
 		host = "localhost"
 	}
-	return "http://" + net.JoinHostPort(host, port) + "/"
+	return s.scheme("http", s.httpCert) + "://" + net.JoinHostPort(host, port) + "/"
+}
+
+// scheme adds the s of TLS.
+func (s *server) scheme(plain string, cert *certificate) string {
+	if cert != nil {
+		return plain + "s"
+	}
+	return plain
 }
 
 // front is what accepts connections.
@@ -199,7 +232,12 @@ func (s *server) openFront(g *group, parts *parts) *front {
 		g.start(f.stage, "web port", func(ctx context.Context) error {
 			stop := context.AfterFunc(ctx, func() { srv.Close() })
 			defer stop()
-			if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			serve := srv.Serve
+			if s.httpCert != nil {
+				srv.TLSConfig = s.httpCert.config("h2", "http/1.1")
+				serve = func(l net.Listener) error { return srv.ServeTLS(l, "", "") }
+			}
+			if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
 				return err
 			}
 			<-ctx.Done() // Shutdown of the drain comes before the end of the stage
@@ -207,6 +245,9 @@ func (s *server) openFront(g *group, parts *parts) *front {
 		})
 	}
 	for _, l := range s.ws {
+		if s.wsCert != nil {
+			l = tls.NewListener(l, s.wsCert.config("http/1.1"))
+		}
 		g.start(f.stage, "WebSocket listener", func(ctx context.Context) error {
 			return parts.gateway.engine.Serve(ctx, l)
 		})

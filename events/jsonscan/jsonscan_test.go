@@ -75,7 +75,7 @@ func TestScanAllocatesNothing(t *testing.T) {
 	var s jsonscan.Scanner
 	if n := testing.AllocsPerRun(100, func() {
 		s.Reset(data)
-		for s.Next() { //nolint:revive // scanning is the work
+		for s.Next() { // scanning is the work
 		}
 	}); n != 0 || s.Err() != nil {
 		t.Errorf("%v allocations, %v", n, s.Err())

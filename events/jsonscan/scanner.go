@@ -212,23 +212,23 @@ func (s *Scanner) scan(depth int) Kind {
 		s.fail(ErrSyntax)
 		return Invalid
 	}
-	switch c := s.data[s.pos]; {
-	case c == '"':
+	switch s.data[s.pos] {
+	case '"':
 		s.str()
 		return String
-	case c == '{':
+	case '{':
 		s.object(depth + 1)
 		return Object
-	case c == '[':
+	case '[':
 		s.array(depth + 1)
 		return Array
-	case c == 't':
+	case 't':
 		s.literal("true")
 		return True
-	case c == 'f':
+	case 'f':
 		s.literal("false")
 		return False
-	case c == 'n':
+	case 'n':
 		s.literal("null")
 		return Null
 	default:

@@ -19,15 +19,11 @@ type ackQueue struct {
 	wake chan struct{}
 
 	mu     sync.Mutex // guards what follows
-	stored []*submission
-	busy   bool
-	idle   *sync.Cond
+	stored submissionList
 }
 
 func newAckQueue(p *Publisher) *ackQueue {
-	q := &ackQueue{p: p, wake: make(chan struct{}, 1)}
-	q.idle = sync.NewCond(&q.mu)
-	return q
+	return &ackQueue{p: p, wake: make(chan struct{}, 1)}
 }
 
 // put takes an event that is stored.
@@ -37,7 +33,7 @@ func (q *ackQueue) put(s *submission) {
 		return
 	}
 	q.mu.Lock()
-	q.stored = append(q.stored, s)
+	q.stored.put(s)
 	q.mu.Unlock()
 	select {
 	case q.wake <- struct{}{}:
@@ -53,36 +49,17 @@ func (q *ackQueue) run(ctx context.Context) {
 			return
 		case <-q.wake:
 		}
-		for group := q.next(); group != nil; group = q.next() {
-			err := q.p.log.syncStored(ctx, group[0].deadline)
-			for _, s := range group {
-				q.p.finish(s, err)
-			}
+		for list := q.next(); list != nil; list = q.next() {
+			q.p.finish(list, q.p.log.syncStored(ctx, list.deadline))
 		}
 	}
 }
 
-// next takes all that is stored; nil, and nothing is going on, when that is
-// nothing.
-func (q *ackQueue) next() []*submission {
+// next takes all that is stored.
+func (q *ackQueue) next() *submission {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	group := q.stored
-	q.stored = nil
-	q.busy = group != nil
-	if !q.busy {
-		q.idle.Broadcast()
-	}
-	return group
-}
-
-// drain returns when nothing waits any more. Nothing may be put meanwhile.
-func (q *ackQueue) drain() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for q.busy || len(q.stored) > 0 {
-		q.idle.Wait()
-	}
+	return q.stored.take()
 }
 
 // syncStored asks the node to make durable what it has stored so far, until it

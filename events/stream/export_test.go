@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"context"
+	"os"
 	"slices"
 
 	"github.com/nats-io/nats.go"
@@ -36,12 +38,47 @@ func Alarms(l *Log) [][2]uint64 {
 // WithBootID pretends that another kernel runs.
 func WithBootID(cfg NodeConfig, id string) NodeConfig { cfg.bootID = id; return cfg }
 
-// WithSync replaces the syncing of blocks.
-func WithSync(cfg NodeConfig, sync func() error) NodeConfig { cfg.sync = sync; return cfg }
+// WithDisk lets functions take the place of the operating system where the
+// blocks of CHAT are synced; nil: it is asked.
+func WithDisk(cfg NodeConfig, file func(*os.File) error, dir func(string) error) NodeConfig {
+	cfg.disk = testDisk{file, dir}
+	return cfg
+}
+
+type testDisk struct {
+	file func(*os.File) error
+	dir  func(string) error
+}
+
+func (d testDisk) syncFile(f *os.File) error {
+	if d.file == nil {
+		return realDisk{}.syncFile(f)
+	}
+	return d.file(f)
+}
+
+func (d testDisk) syncDir(name string) error {
+	if d.dir == nil {
+		return realDisk{}.syncDir(name)
+	}
+	return d.dir(name)
+}
+
+// MessageDir is where a node with this directory keeps the blocks of CHAT.
+func MessageDir(dir string) string { return messageDir(dir) }
 
 // Running reports whether p takes submissions.
 func Running(p *Publisher) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.state == publisherRunning
+}
+
+// Provision creates the streams on a NATS that is not a Node.
+func Provision(ctx context.Context, nc *nats.Conn) error {
+	l, err := NewLog(nc, LogConfig{})
+	if err != nil {
+		return err
+	}
+	return l.provision(ctx)
 }

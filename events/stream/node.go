@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,8 +43,8 @@ type NodeConfig struct {
 	DedupWindow time.Duration // how long message ids are remembered; 0: two minutes
 	Logger      *slog.Logger  // nil: discard
 
-	bootID string       // tests: the running kernel; "": asked
-	sync   func() error // tests: instead of syncing the blocks
+	bootID string // tests: the running kernel; "": asked
+	disk   disk   // tests: instead of the operating system
 }
 
 // startTimeout bounds the start of the server, which reads the log's index and
@@ -90,6 +91,9 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 	}
 	if cfg.bootID == "" {
 		cfg.bootID = bootID()
+	}
+	if cfg.disk == nil {
+		cfg.disk = realDisk{}
 	}
 	n := &Node{cfg: cfg, passwords: map[Role]string{}, ready: make(chan struct{})}
 	for _, r := range append([]Role{nodeUser}, roles...) {
@@ -270,20 +274,22 @@ func (n *Node) serve(ctx context.Context, before nodeState, existed bool) error 
 	if err := n.open(ctx, js, before, existed); err != nil {
 		return err
 	}
-	sync := n.cfg.sync
-	if sync == nil {
-		blocks, err := newBlockSync(filepath.Join(n.cfg.Dir, "jetstream", server.DEFAULT_GLOBAL_ACCOUNT, "streams", chatStream, "msgs"))
-		if err != nil {
-			return err
-		}
-		sync = blocks.sync
+	blocks, err := newBlockSync(messageDir(n.cfg.Dir), n.cfg.disk)
+	if err != nil {
+		return err
 	}
-	group := newGroupSync(sync)
+	defer blocks.close()
+	group := newGroupSync(blocks.sync)
 	err = n.answer(ctx, nc, js, group)
 	if errors.Is(err, ErrSyncFailed) {
 		return err
 	}
 	return errors.Join(err, n.recordStop(js))
+}
+
+// messageDir is where the server keeps the blocks of CHAT.
+func messageDir(dir string) string {
+	return filepath.Join(dir, "jetstream", server.DEFAULT_GLOBAL_ACCOUNT, "streams", chatStream, "msgs")
 }
 
 // answer serves until ctx ends or a sync fails.
@@ -353,14 +359,15 @@ func (n *Node) open(ctx context.Context, js jetstream.JetStream, before nodeStat
 	if cutOff {
 		n.cfg.Logger.WarnContext(ctx, "the machine was cut off while the node ran; the epoch changed")
 	}
-	if !existed || !before.Clean {
-		if err := syncTree(n.cfg.Dir); err != nil {
-			return fmt.Errorf("%w: %w", ErrSyncFailed, err)
-		}
-	}
 	state, err := chatState(ctx, js)
 	if err != nil {
 		return err
+	}
+	// What was stored and not synced before is acknowledged when its client
+	// sends it again, with a sync that covers only what came since.
+	unsynced := !existed || !before.Clean || state.LastSeq != before.LastSeq
+	if err := syncTree(n.cfg.Dir, unsynced); err != nil {
+		return fmt.Errorf("%w: %w", ErrSyncFailed, err)
 	}
 	state.BootID = n.cfg.bootID
 	return state.save(n.cfg.Dir)
@@ -383,8 +390,10 @@ func checkDamage(ctx context.Context, js jetstream.JetStream, before nodeState) 
 		return fmt.Errorf("%w: stream %s is another one than at the last stop", ErrCorrupt, chatStream)
 	case now.LastSeq < before.LastSeq:
 		return fmt.Errorf("%w: it ends at sequence %d, and reached %d before", ErrCorrupt, now.LastSeq, before.LastSeq)
-	case before.Clean && now.Msgs != before.Msgs:
-		return fmt.Errorf("%w: it holds %d events, and held %d at the last stop", ErrCorrupt, now.Msgs, before.Msgs)
+	case before.Clean && now.Msgs-before.Msgs != now.LastSeq-before.LastSeq:
+		// Other processes may have stored more between the record and the end.
+		return fmt.Errorf("%w: it holds %d events up to sequence %d, and held %d up to %d at the last stop",
+			ErrCorrupt, now.Msgs, now.LastSeq, before.Msgs, before.LastSeq)
 	}
 	return nil
 }
@@ -411,7 +420,7 @@ func (n *Node) recordStop(js jetstream.JetStream) error {
 		return err
 	}
 	state.BootID, state.Clean = n.cfg.bootID, true
-	if err := syncTree(n.cfg.Dir); err != nil {
+	if err := syncTree(n.cfg.Dir, true); err != nil {
 		return fmt.Errorf("%w: %w", ErrSyncFailed, err)
 	}
 	return state.save(n.cfg.Dir)
@@ -421,8 +430,17 @@ func (n *Node) recordStop(js jetstream.JetStream) error {
 type serverLog struct{ log *slog.Logger }
 
 func (l serverLog) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) } //nolint:sloglint // the server's words
-func (l serverLog) Warnf(format string, v ...any)   { l.log.Warn(fmt.Sprintf(format, v...)) }  //nolint:sloglint // the server's words
 func (l serverLog) Fatalf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) } //nolint:sloglint // the server's words
 func (l serverLog) Errorf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) } //nolint:sloglint // the server's words
 func (l serverLog) Debugf(string, ...any)           {}
 func (l serverLog) Tracef(string, ...any)           {}
+
+// Warnf passes a warning on, but for the one about passwords that are not
+// hashed: ours are random, made at each start, and never leave the process, and
+// in the users file it is the operator's choice.
+func (l serverLog) Warnf(format string, v ...any) {
+	if strings.HasPrefix(format, "Plaintext passwords detected") {
+		return
+	}
+	l.log.Warn(fmt.Sprintf(format, v...)) //nolint:sloglint // the server's words
+}

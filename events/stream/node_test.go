@@ -308,10 +308,10 @@ func TestFailedSyncIsFinal(t *testing.T) {
 	t.Parallel()
 	disk := errors.New("input/output error")
 	calls := make(chan struct{}, 100)
-	n, err := stream.NewNode(stream.WithSync(stream.NodeConfig{Dir: t.TempDir()}, func() error {
+	n, err := stream.NewNode(stream.WithDisk(stream.NodeConfig{Dir: t.TempDir()}, func(*os.File) error {
 		calls <- struct{}{}
 		return disk
-	}))
+	}, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -333,4 +333,41 @@ func TestFailedSyncIsFinal(t *testing.T) {
 	if len(calls) != 1 {
 		t.Errorf("%d syncs, want one: a failed one is never repeated", len(calls))
 	}
+}
+
+// TestStopWhileOthersStore: what other processes store between the record of a
+// clean stop and the end of the server is no damage, and what was stored and
+// not synced then is on disk before it is acknowledged after the next start.
+func TestStopWhileOthersStore(t *testing.T) {
+	t.Parallel()
+	cfg := stream.NodeConfig{
+		Dir: t.TempDir(), Listen: "127.0.0.1:0",
+		Users: []stream.User{{User: "gw", Password: "sesame-open", Role: stream.RoleGateway}},
+	}
+	for range 3 {
+		n, stop := runNode(t, cfg)
+		nc, err := nats.Connect(fmt.Sprintf("nats://gw:sesame-open@%s", n.Addr()), nats.NoReconnect())
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored := make(chan int)
+		go func() {
+			n := 0
+			for {
+				if _, err := nc.Request("chat.lobby", []byte("{}"), eventstest.Patience); err != nil {
+					stored <- n
+					return
+				}
+				n++
+			}
+		}()
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		if n := <-stored; n == 0 {
+			t.Error("nothing was stored meanwhile")
+		}
+		nc.Close()
+	}
+	runNode(t, cfg)
 }

@@ -77,16 +77,18 @@ func syncPath(name string) error {
 	return f.Sync()
 }
 
-// syncTree makes everything below dir durable: at the first start, and after an
-// unclean stop, whose unsynced writes may still be in the page cache.
-func syncTree(dir string) error {
+// syncTree makes everything below dir durable: at a stop, and at a start, since
+// unsynced writes of before may still be in the page cache, and the server has
+// written its streams' settings anew. Without blocks it leaves out the events,
+// which may be many files.
+func syncTree(dir string, blocks bool) error {
 	return filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil // a temporary file of the store
 		case err != nil:
 			return err
-		case d.IsDir() || d.Type().IsRegular():
+		case d.IsDir() || d.Type().IsRegular() && (blocks || filepath.Ext(name) != ".blk"):
 			if err := syncPath(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,6 +16,7 @@ type PublisherConfig struct {
 	Logger     *slog.Logger  // nil: discard
 	MaxQueued  int           // events waiting or in flight; 0: 16,384
 	MaxBytes   int           // their bytes; 0: 64 MiB
+	InFlight   int           // events on their way to the log, each of another room; 0: 1,024
 	AckTimeout time.Duration // then the same id is sent again; 0: 2s
 	GiveUp     time.Duration // then the outcome is unknown, ErrUnavailable; 0: 10s
 }
@@ -34,31 +33,30 @@ type Receiver interface {
 // such as one that is too large.
 var ErrRefused = errors.New("the log refused the event")
 
-// lanes is the number of lanes: as many events are being stored at once, each
-// of another room.
-const lanes = 256
-
 // Publisher stores events: those of one room in the order of their submission,
 // each once, acknowledged when they are as durable as the log promises. Safe for
 // concurrent use.
 //
-// Rooms are hashed to lanes. A lane sends an event only after the one before it
-// was stored, so that no retry, lost connection or full queue can reorder a
-// room; many lanes run side by side, and their events share syncs (ADR 0007).
+// Every room with events to store has a lane, which sends an event only after
+// the one before it was stored, so that no retry, lost connection or full queue
+// can reorder a room. Many lanes are under way side by side, and their events
+// share syncs (ADR 0007).
 type Publisher struct {
 	log   *Log
 	cfg   PublisherConfig
-	seed  maphash.Seed
-	inbox string // prefix of reply subjects: inbox + lane + "." + attempt
+	inbox string // prefix of reply subjects: inbox + slot + "." + attempt
 	acks  *ackQueue
-
-	lanes [lanes]lane
+	wake  chan struct{} // the sender has something to do
 
 	mu     sync.Mutex // guards what follows
 	state  publisherState
 	queued int
 	bytes  int
-	work   sync.WaitGroup // running lanes
+	untold int        // submissions whose receiver was not told yet
+	idle   *sync.Cond // untold is 0
+	lanes  laneSet
+
+	submissions sync.Pool // of *submission
 }
 
 type publisherState int
@@ -68,15 +66,6 @@ const (
 	publisherRunning
 	publisherStopped
 )
-
-// submission is one event on its way into the log.
-type submission struct {
-	room, msgID string
-	data        []byte
-	receiver    Receiver
-	deadline    time.Time
-	ack         Ack
-}
 
 // NewPublisher makes a publisher on l; it does nothing until Run is called.
 func NewPublisher(l *Log, cfg PublisherConfig) (*Publisher, error) {
@@ -92,18 +81,20 @@ func NewPublisher(l *Log, cfg PublisherConfig) (*Publisher, error) {
 	if cfg.MaxBytes <= 0 {
 		cfg.MaxBytes = 64 << 20
 	}
+	if cfg.InFlight <= 0 {
+		cfg.InFlight = 1024
+	}
 	if cfg.AckTimeout <= 0 {
 		cfg.AckTimeout = 2 * time.Second
 	}
 	if cfg.GiveUp <= 0 {
 		cfg.GiveUp = 10 * time.Second
 	}
-	p := &Publisher{log: l, cfg: cfg, seed: maphash.MakeSeed(), inbox: nats.NewInbox() + "."}
+	p := &Publisher{log: l, cfg: cfg, inbox: nats.NewInbox() + ".", wake: make(chan struct{}, 1)}
+	p.idle = sync.NewCond(&p.mu)
+	p.submissions.New = func() any { return new(submission) }
 	p.acks = newAckQueue(p)
-	for i := range p.lanes {
-		p.lanes[i].number = i
-		p.lanes[i].replies = make(chan reply, 1)
-	}
+	p.lanes = newLaneSet(cfg.InFlight)
 	return p, nil
 }
 
@@ -116,11 +107,12 @@ func (p *Publisher) Run(ctx context.Context) error {
 	}
 	reconnected := p.log.nc.StatusChanged(nats.CONNECTED)
 	defer p.log.nc.RemoveStatusListener(reconnected)
-	p.setState(publisherRunning)
 
-	ackCtx, stopAcks := context.WithCancel(context.Background())
+	working, stop := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() { p.acks.run(ackCtx) })
+	wg.Go(func() { p.acks.run(working) })
+	wg.Go(func() { p.send(working) })
+	p.setState(publisherRunning)
 	for running := true; running; {
 		select {
 		case <-ctx.Done():
@@ -130,9 +122,8 @@ func (p *Publisher) Run(ctx context.Context) error {
 		}
 	}
 	p.setState(publisherStopped)
-	p.work.Wait()
-	p.acks.drain()
-	stopAcks()
+	p.drain()
+	stop()
 	wg.Wait()
 	if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
 		return fmt.Errorf("unsubscribing from acknowledgements: %w", err)
@@ -146,9 +137,19 @@ func (p *Publisher) setState(s publisherState) {
 	p.state = s
 }
 
+// drain returns when nothing waits any more.
+func (p *Publisher) drain() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.untold > 0 {
+		p.idle.Wait()
+	}
+}
+
 // Submit queues an event. msgID makes it idempotent within the log's
 // deduplication window. data stays untouched until r was told. A full queue or
-// an unavailable log is an immediate ErrUnavailable, and r is not called.
+// an unavailable log is an immediate ErrUnavailable, and r is not called. Submit
+// does not block.
 func (p *Publisher) Submit(room, msgID string, data []byte, r Receiver) error {
 	if err := checkToken(room); err != nil {
 		return err
@@ -156,33 +157,69 @@ func (p *Publisher) Submit(room, msgID string, data []byte, r Receiver) error {
 	if !p.log.Available() {
 		return fmt.Errorf("%w: no connection to the log", ErrUnavailable)
 	}
-	p.mu.Lock()
-	switch {
-	case p.state != publisherRunning:
-		p.mu.Unlock()
-		return fmt.Errorf("%w: the publisher is not running", ErrUnavailable)
-	case p.queued >= p.cfg.MaxQueued || p.bytes+len(data) > p.cfg.MaxBytes:
-		p.mu.Unlock()
-		return fmt.Errorf("%w: too many events are waiting", ErrUnavailable)
+	s := p.submissions.Get().(*submission)
+	*s = submission{room: room, msgID: msgID, data: data, receiver: r, deadline: time.Now().Add(p.cfg.GiveUp)}
+	start, err := p.enqueue(s)
+	if err != nil {
+		p.submissions.Put(s)
+		return err
 	}
-	p.queued++
-	p.bytes += len(data)
-	l := &p.lanes[maphash.String(p.seed, room)%lanes]
-	if l.put(&submission{room: room, msgID: msgID, data: data, receiver: r, deadline: time.Now().Add(p.cfg.GiveUp)}) {
-		p.work.Add(1)
-		go p.runLane(l)
+	if start {
+		p.wakeSender()
 	}
-	p.mu.Unlock()
 	return nil
 }
 
-// finish tells the receiver and makes room for another submission.
-func (p *Publisher) finish(s *submission, err error) {
+// enqueue takes a submission; start: the sender has to be told.
+func (p *Publisher) enqueue(s *submission) (start bool, err error) {
 	p.mu.Lock()
-	p.queued--
-	p.bytes -= len(s.data)
+	defer p.mu.Unlock()
+	switch {
+	case p.state != publisherRunning:
+		return false, fmt.Errorf("%w: the publisher is not running", ErrUnavailable)
+	case p.queued >= p.cfg.MaxQueued || p.bytes+len(s.data) > p.cfg.MaxBytes:
+		return false, fmt.Errorf("%w: too many events are waiting", ErrUnavailable)
+	}
+	p.queued++
+	p.untold++
+	p.bytes += len(s.data)
+	return p.lanes.add(s), nil
+}
+
+func (p *Publisher) wakeSender() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// finish makes room for other submissions and tells the receivers of a list.
+func (p *Publisher) finish(list *submission, err error) {
+	n, bytes := 0, 0
+	for s := list; s != nil; s = s.next {
+		n++
+		bytes += len(s.data)
+	}
+	if n == 0 {
+		return
+	}
+	p.mu.Lock()
+	p.queued -= n
+	p.bytes -= bytes
 	p.mu.Unlock()
-	s.receiver.Published(s.ack, err)
+	for s := list; s != nil; {
+		next := s.next
+		s.receiver.Published(s.ack, err)
+		*s = submission{} // its data is the caller's again
+		p.submissions.Put(s)
+		s = next
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.untold -= n
+	if p.untold == 0 {
+		p.idle.Broadcast()
+	}
 }
 
 // Queued is the number of events that wait or are in flight.
@@ -216,69 +253,3 @@ type resultReceiver chan result
 
 // Published implements Receiver.
 func (r resultReceiver) Published(ack Ack, err error) { r <- result{ack, err} }
-
-// lane stores the events of its rooms, one after another.
-type lane struct {
-	number  int
-	replies chan reply // of the attempt in flight
-
-	mu      sync.Mutex // guards what follows
-	waiting []*submission
-	running bool
-
-	attempt atomic.Uint64 // number of the attempt in flight
-}
-
-// put queues s; true: nobody works on the lane yet, the caller has to see to it.
-func (l *lane) put(s *submission) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.waiting = append(l.waiting, s)
-	start := !l.running
-	l.running = true
-	return start
-}
-
-// take removes all that waits; nil: nothing, and the lane is not worked on any
-// more.
-func (l *lane) take() []*submission {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	group := l.waiting
-	l.waiting = nil
-	l.running = group != nil
-	return group
-}
-
-// runLane stores what waits in a lane until it is empty.
-func (p *Publisher) runLane(l *lane) {
-	defer p.work.Done()
-	for group := l.take(); group != nil; group = l.take() {
-		for i, s := range group {
-			err := p.store(l, s)
-			switch {
-			case err == nil:
-				p.acks.put(s)
-				continue
-			case errors.Is(err, ErrRefused):
-				p.finish(s, err)
-				continue
-			}
-			// What follows in this lane was sent later: it must not be stored
-			// before this one, which its client will send again.
-			for _, later := range append(group[i:], l.takeWaiting()...) {
-				p.finish(later, err)
-			}
-			break
-		}
-	}
-}
-
-// takeWaiting removes all that waits, while the lane stays worked on.
-func (l *lane) takeWaiting() []*submission {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	group := l.waiting
-	l.waiting = nil
-	return group
-}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -28,6 +29,7 @@ type Config struct {
 	// ConnectsPerSecond limits the attempts of one address, with four times as
 	// many at once; 0: unlimited.
 	ConnectsPerSecond int
+	Proxies           Proxies      // whose X-Forwarded-For is believed
 	Options           ws.Options   // of chat connections
 	Logger            *slog.Logger // nil: discard
 }
@@ -74,6 +76,10 @@ func (a *Admission) Handshake(ctx context.Context, r *ws.Request) (*ws.Acceptanc
 	}
 	if ref := a.drain(); ref != nil {
 		return nil, refuse(r, lifecycle.StageLimits, ref)
+	}
+	if client := a.cfg.Proxies.Client(r.Remote.Addr(), r.Values("X-Forwarded-For")); client != r.Remote.Addr() {
+		r.Remote = netip.AddrPortFrom(client, 0)
+		r.Attempt.Describe(func(row *lifecycle.Row) { row.ClientIP, row.ClientPort = client, 0 })
 	}
 	if route(r.Path) == RouteEcho {
 		if ref := a.rate(r); ref != nil {

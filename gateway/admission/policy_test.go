@@ -1,6 +1,7 @@
 package admission_test
 
 import (
+	"net/netip"
 	"testing"
 
 	"partyline/events"
@@ -101,6 +102,38 @@ func TestOriginsThatAreOpen(t *testing.T) {
 	}
 	if !policy(t, "https://a.example").Listed("https://a.example") {
 		t.Error("a listed origin is not listed")
+	}
+}
+
+func TestClientBehindProxies(t *testing.T) {
+	t.Parallel()
+	proxies, err := admission.ParseProxies([]string{"127.0.0.1", "10.0.0.0/8", "2001:db8::/32"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		peer      string
+		forwarded []string
+		want      string
+	}{
+		{"192.0.2.1", []string{"203.0.113.5"}, "192.0.2.1"}, // not a proxy of ours: it may write what it likes
+		{"127.0.0.1", nil, "127.0.0.1"},
+		{"127.0.0.1", []string{"203.0.113.5"}, "203.0.113.5"},
+		{"::ffff:127.0.0.1", []string{"203.0.113.5"}, "203.0.113.5"},
+		{"127.0.0.1", []string{"198.51.100.1, 203.0.113.5"}, "203.0.113.5"}, // the first was written by the client
+		{"127.0.0.1", []string{"198.51.100.1", "203.0.113.5, 10.1.2.3"}, "203.0.113.5"},
+		{"127.0.0.1", []string{"10.1.1.1, 10.1.2.3"}, "10.1.1.1"},
+		{"127.0.0.1", []string{"203.0.113.5:4711"}, "203.0.113.5"},
+		{"127.0.0.1", []string{"[2001:db9::1]:4711"}, "2001:db9::1"},
+		{"127.0.0.1", []string{"203.0.113.5, unknown, 10.0.0.1"}, "10.0.0.1"},
+		{"127.0.0.1", []string{"<script>"}, "127.0.0.1"},
+	} {
+		if got := proxies.Client(netip.MustParseAddr(c.peer), c.forwarded); got.String() != c.want {
+			t.Errorf("peer %s, forwarded %q: %s, want %s", c.peer, c.forwarded, got, c.want)
+		}
+	}
+	if _, err := admission.ParseProxies([]string{"proxy.example"}); err == nil {
+		t.Error("a name is taken for a network")
 	}
 }
 

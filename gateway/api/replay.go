@@ -80,7 +80,8 @@ func (p *eventPage) add(ev *stream.Stored) error {
 		return errPageFull
 	}
 	p.begin()
-	b := append(p.line[:0], `{"room":"`...)
+	b := p.line[:0]
+	b = append(b, `{"room":"`...)
 	b = append(b, ev.Room...) // needs no escapes, see events.CheckRoom
 	b = strconv.AppendUint(append(b, `","seq":`...), ev.Seq, 10)
 	b = strconv.AppendUint(append(b, `,"prev":`...), ev.Prev, 10)

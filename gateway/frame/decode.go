@@ -159,7 +159,9 @@ func (d *decoder) failf(format string, args ...any) {
 
 // member takes one member; which of them the type wants is checked in finish.
 func (d *decoder) member(key []byte, v jsonscan.Value) {
-	f, ok, is := d.f, true, member(0)
+	f := d.f
+	var is member
+	var ok bool
 	switch string(key) {
 	case "type":
 		var t string

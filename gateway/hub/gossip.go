@@ -185,6 +185,17 @@ func (g *gossip) hasPeers() bool {
 	return len(g.peers) > 0
 }
 
+// Peers names the other gateways that gave a sign of life lately, in no order.
+func (h *Hub) Peers() []string {
+	h.gossip.mu.Lock()
+	defer h.gossip.mu.Unlock()
+	names := make([]string, 0, len(h.gossip.peers))
+	for name := range h.gossip.peers {
+		names = append(names, name)
+	}
+	return names
+}
+
 // expire forgets gateways that are silent. Their people get the same grace as
 // people who left: they may be connecting elsewhere.
 func (g *gossip) expire(now time.Time) {

@@ -169,7 +169,11 @@ func (l *memLog) Messages(_ context.Context, r query.MessagesRequest) (query.Pag
 			msgs = append(msgs, map[string]any{"seq": ev.Seq})
 		}
 	}
-	if len(msgs) > r.Limit {
+	switch {
+	case len(msgs) <= r.Limit:
+	case r.After > 0 || r.FromStart:
+		msgs, p.More = msgs[:r.Limit], true
+	default:
 		msgs, p.More = msgs[len(msgs)-r.Limit:], true
 	}
 	p.Count = len(msgs)

@@ -293,6 +293,17 @@ func TestHistory(t *testing.T) {
 	if h := c.answer("h"); h.Type != "history" || len(h.Messages) != 1 || h.More {
 		t.Errorf("own write: %+v", h)
 	}
+	fx.log.say("r", "y")
+	c.wait("the second event", func(g got) bool { return g.Type == "event" && g.Seq == 2 })
+	for i, tc := range []struct {
+		cursor string
+		want   uint64
+	}{{`"after":0`, 1}, {`"after":1`, 2}, {`"before":2`, 1}, {`"tail":1`, 2}} {
+		c.say(`{"type":"history","room":"r","id":"p%d","limit":1,%s}`, i, tc.cursor)
+		if h := c.answer(fmt.Sprintf("p%d", i)); len(h.Messages) != 1 || h.Messages[0].Seq != tc.want {
+			t.Errorf("%s: %+v", tc.cursor, h)
+		}
+	}
 	fx.log.set(func() { fx.log.noQuery = true })
 	c.say(`{"type":"history","room":"r","id":"i","limit":10}`)
 	if h := c.answer("i"); h.Code != "storage_unavailable" || h.Retry == 0 {

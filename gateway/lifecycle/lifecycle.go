@@ -2,6 +2,10 @@
 // stages go to stream CONN in batches. Recording never blocks a connection:
 // the queue is bounded, the oldest rows are dropped first, and drops are
 // counted.
+//
+// The stages of the latest attempts that named a trace are also kept in memory,
+// until an hour after the last one, so that [Traces] can tell within
+// milliseconds what happened, wherever the attempt arrived.
 package lifecycle
 
 import (
@@ -27,6 +31,8 @@ type Attempt struct {
 	last     time.Time // time of the latest stage
 	lastRTT  time.Time
 	held     []lc.Row // stages before upgraded: written together
+	owner    owner    // of the trace
+	traced   bool     // the trace is known, and everything so far remembered
 	closed   bool
 }
 
@@ -40,6 +46,7 @@ func (a *Attempt) Describe(fn func(r *lc.Row)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	fn(&a.base)
+	own(&a.base)
 	a.base.Conn, a.base.Gateway = a.connID, a.rec.cfg.Gateway
 }
 
@@ -141,11 +148,26 @@ func (a *Attempt) record(s lc.Stage, o lc.Outcome, fill func(*lc.Row)) {
 	}
 	a.last, a.closed = now, s == lc.StageClosed
 	a.held = append(a.held, r)
+	a.remember()
 	if o == lc.OK && lc.Coarse(s) != "connected" && s != lc.StageUpgraded && s != lc.StageClosed {
 		return
 	}
 	a.rec.enqueue(a.held)
 	a.held = nil
+}
+
+// remember keeps the latest row in memory for those who ask for the trace, and
+// all that are held when the trace has just become known; under mu.
+func (a *Attempt) remember() {
+	switch {
+	case a.base.Trace == "":
+	case a.traced:
+		a.rec.mem.add(a.base.Trace, a.owner, a.held[len(a.held)-1])
+	default:
+		a.traced = true
+		a.owner = a.rec.mem.ownerOf(a.base.Trace, a.base.ClientIP)
+		a.rec.mem.add(a.base.Trace, a.owner, a.held...)
+	}
 }
 
 // Begin starts the record of an attempt with stage accept. On a nil *Recorder

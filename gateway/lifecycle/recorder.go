@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -25,9 +26,13 @@ type Publish func(ctx context.Context, subject, msgID string, batch []byte) erro
 
 // Config of a Recorder.
 type Config struct {
-	Gateway   string        // incarnation: unique for each start of a gateway; one subject token
-	IPPrivacy string        // "off", "hash"; anything else truncates to /24 and /48
-	HashKey   func() []byte // secret from which the daily key of "hash" is derived; may return nil at first
+	Gateway   string // incarnation: unique for each start of a gateway; one subject token
+	IPPrivacy string // "off", "hash"; anything else truncates to /24 and /48
+	// HashKey is the deployment's secret, from which the daily key of "hash" and
+	// that of the owners of traces are derived; it may return nil at first.
+	// Without one, gateways cannot tell that an address used a trace at two of
+	// them.
+	HashKey func() []byte
 }
 
 // Recorder makes attempts and publishes their stages. Safe for concurrent use.
@@ -36,17 +41,40 @@ type Recorder struct {
 	publish Publish
 	log     *slog.Logger
 	wake    chan struct{}
+	mem     *memory
 
 	mu      sync.Mutex // guards what follows
 	normal  []lc.Row
 	closing []lc.Row
 	dropped uint64 // rows dropped and not yet reported
+	lost    uint64 // rows dropped since the start
 }
 
 // New returns a Recorder that publishes through publish. Run must be called
 // for anything to be published.
 func New(cfg Config, publish Publish, log *slog.Logger) *Recorder {
-	return &Recorder{cfg: cfg, publish: publish, log: log, wake: make(chan struct{}, 1)}
+	if cfg.HashKey == nil {
+		cfg.HashKey = func() []byte { return nil }
+	}
+	return &Recorder{cfg: cfg, publish: publish, log: log, wake: make(chan struct{}, 1), mem: newMemory(cfg.HashKey)}
+}
+
+// Stats are figures of a Recorder.
+type Stats struct {
+	Queued     int    // rows that wait to be published
+	Dropped    uint64 // rows dropped since the start
+	Traces     int    // traces in memory
+	TraceBytes int    // their bytes, estimated
+}
+
+// Stats returns the figures of the moment.
+func (r *Recorder) Stats() Stats {
+	var s Stats
+	s.Traces, s.TraceBytes = r.mem.size()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.Queued, s.Dropped = len(r.normal)+len(r.closing), r.lost
+	return s
 }
 
 // enqueue takes rows over. When the queue is full the oldest rows go first,
@@ -67,6 +95,7 @@ func (r *Recorder) enqueue(rows []lc.Row) {
 			r.closing = r.closing[1:]
 		}
 		r.dropped++
+		r.lost++
 	}
 	full := len(r.normal)+len(r.closing) > flushBytes/512
 	r.mu.Unlock()
@@ -93,7 +122,8 @@ func (r *Recorder) Run(ctx context.Context) error {
 			defer cancel()
 			r.flush(last, &batches)
 			return nil
-		case <-tick.C:
+		case now := <-tick.C:
+			r.mem.tidy(now)
 		case <-r.wake:
 		case <-heartbeat.C:
 			if told == batches {
@@ -105,55 +135,69 @@ func (r *Recorder) Run(ctx context.Context) error {
 	}
 }
 
-// flush publishes everything that waits, in batches of at most flushBytes.
+// flush publishes everything that waits, in batches of at most flushBytes. The
+// number of rows that were dropped goes first; when it cannot be told, it is told
+// with the next flush.
 func (r *Recorder) flush(ctx context.Context, batches *uint64) {
 	r.mu.Lock()
-	rows := append(r.closing, r.normal...)
+	rows := slices.Concat(r.closing, r.normal)
 	dropped := r.dropped
 	r.closing, r.normal, r.dropped = nil, nil, 0
 	r.mu.Unlock()
+	var b batch
 	if dropped > 0 {
-		rows = append(rows, lc.Row{
+		b.add(r, &lc.Row{
 			Time: time.Now(), Gateway: r.cfg.Gateway, Stage: lc.StageClosed, Outcome: lc.Failed,
 			ErrorType: lc.TypeDropped, ErrorDetail: strconv.FormatUint(dropped, 10),
 		})
+		b.rows, b.reported = 0, dropped // the report itself is no loss
 	}
-	var batch []byte
-	count := 0
 	for i := range rows {
-		next, err := lc.Append(batch, &rows[i])
-		if err != nil {
-			r.log.Warn("connection row left out", "error", err)
-			continue
-		}
-		batch = next
-		count++
-		if len(batch) >= flushBytes {
-			r.send(ctx, batches, batch, count)
-			batch, count = nil, 0
+		b.add(r, &rows[i])
+		if len(b.data) >= flushBytes {
+			r.send(ctx, batches, &b)
+			b = batch{}
 		}
 	}
-	if count > 0 {
-		r.send(ctx, batches, batch, count)
+	if len(b.data) > 0 {
+		r.send(ctx, batches, &b)
 	}
 }
 
+// batch is one message of stream CONN in the making.
+type batch struct {
+	data     []byte
+	rows     int    // of attempts
+	reported uint64 // earlier drops that it tells
+}
+
+func (b *batch) add(r *Recorder, row *lc.Row) {
+	next, err := lc.Append(b.data, row)
+	if err != nil {
+		r.log.Warn("connection row left out", "error", err)
+		return
+	}
+	b.data = next
+	b.rows++
+}
+
 // send publishes one batch, under the same id at every try.
-func (r *Recorder) send(ctx context.Context, batches *uint64, batch []byte, rows int) {
+func (r *Recorder) send(ctx context.Context, batches *uint64, b *batch) {
 	*batches++
 	id := r.cfg.Gateway + "-" + strconv.FormatUint(*batches, 10)
 	var err error
 	for range maxTries {
 		try, cancel := context.WithTimeout(ctx, time.Second)
-		err = r.publish(try, "conn."+r.cfg.Gateway, id, batch)
+		err = r.publish(try, "conn."+r.cfg.Gateway, id, b.data)
 		cancel()
 		if err == nil {
 			return
 		}
 	}
-	r.log.Warn("connection rows dropped", "rows", rows, "error", err)
+	r.log.Warn("connection rows dropped", "rows", b.rows, "error", err)
 	r.mu.Lock()
-	r.dropped += uint64(rows)
+	r.dropped += uint64(b.rows) + b.reported
+	r.lost += uint64(b.rows)
 	r.mu.Unlock()
 }
 

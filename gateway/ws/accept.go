@@ -241,7 +241,8 @@ func (e *engine) establish(s *slot, nc net.Conn, in inbox, req *Request, acc *Ac
 func answer(nc net.Conn, req *Request, subprotocol string) error {
 	b := getBuffer(512)
 	defer putBuffer(b)
-	head := append(b.b[:0], "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+	head := b.b[:0]
+	head = append(head, "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "...)
 	head = append(head, req.Header("Sec-WebSocket-Key")...)
 	if subprotocol != "" {

@@ -191,7 +191,7 @@ func (e *engine) Upgrade(w http.ResponseWriter, r *http.Request, attempt *lifecy
 	e.mu.Unlock()
 	in := newInbox()
 	if n := rw.Reader.Buffered(); n > 0 {
-		early, _ := rw.Reader.Peek(n) // n bytes are there
+		early, _ := rw.Peek(n) // n bytes are there
 		in.release()
 		in.buf = getBuffer(n)
 		in.w = copy(in.buf.b, early)
@@ -263,7 +263,7 @@ func (e *engine) Serve(ctx context.Context, ln net.Listener) error {
 			continue
 		}
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // a clean stop
+			return nil // a clean stop
 		}
 		if errors.Is(err, net.ErrClosed) {
 			return fmt.Errorf("accept: %w", err)
@@ -274,7 +274,7 @@ func (e *engine) Serve(ctx context.Context, ln net.Listener) error {
 		}
 		select {
 		case <-ctx.Done():
-			return nil //nolint:nilerr // a clean stop
+			return nil // a clean stop
 		case <-time.After(pause):
 		}
 	}

@@ -134,14 +134,14 @@ func runReader(t testing.TB, in []byte, step, maxMessage int, binaryAllowed bool
 			return items, v.code
 		}
 		box.r += n
-		switch {
-		case it.kind == itemMessage:
+		switch it.kind {
+		case itemMessage:
 			items = append(items, fmt.Sprintf("message %t %x", it.text, it.payload))
-		case it.kind == itemPing:
+		case itemPing:
 			items = append(items, fmt.Sprintf("9 %x", it.payload))
-		case it.kind == itemPong:
+		case itemPong:
 			items = append(items, fmt.Sprintf("10 %x", it.payload))
-		case it.kind == itemClose:
+		case itemClose:
 			return append(items, fmt.Sprintf("close %x", it.payload)), 0
 		}
 		if n > 0 {

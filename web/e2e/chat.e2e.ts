@@ -1,63 +1,93 @@
-import type { Browser } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest'
-import { launch, Person } from './browser'
-import { Server } from './server'
+import { expect, test } from 'vitest'
+import { Person } from './browser'
+import { stage } from './setup'
 
-let browser: Browser
-let server: Server
-
-beforeAll(async () => { browser = await launch() })
-afterAll(async () => { await browser.close() })
-beforeEach(async () => { server = await Server.create() })
-afterEach(async () => {
-  await Promise.all(browser.contexts().map((context) => context.close()))
-  await server.remove()
-})
-
-async function two(): Promise<[Person, Person]> {
-  onTestFailed(() => { console.error(server.log.slice(-40).join('\n')) })
-  return [await Person.open(browser, server.url, 'ana'), await Person.open(browser, server.url, 'ben')]
-}
+const s = stage()
 
 test('two people talk both ways, and a reload keeps what was said and the name', async () => {
-  const [ana, ben] = await two()
-  await ana.say('<b>hello</b>')
-  await ben.sees('<b>hello</b>')
+  const [ana, ben] = await s.two()
+  await ana.say('<b>hello</b> **bold** https://a.example/x')
+  await ben.sees('<b>hello</b> bold https://a.example/x')
+  expect(await ben.log.locator('strong').innerText()).toBe('bold')
+  expect(await ben.log.locator('a').getAttribute('rel')).toContain('noopener')
   await ben.say('hello ana')
   await ana.sees('hello ana')
+  await ana.page.getByRole('complementary', { name: 'People' }).getByText('ben').waitFor()
   await ana.page.reload()
   await ana.sees('hello ana')
-  expect(await ana.texts()).toEqual(['<b>hello</b>', 'hello ana'])
+  expect(await ana.texts()).toEqual(['<b>hello</b> bold https://a.example/x', 'hello ana'])
   expect(await ana.field('Your name').inputValue()).toBe('ana')
 })
 
-test('a killed server loses, doubles and reorders nothing', async () => {
-  const [ana, ben] = await two()
-  const all = Array.from({ length: 40 }, (_, i) => `message ${String(i)}`)
-  for (const [i, text] of all.entries()) {
-    await ana.say(text)
-    if (i === 10) await ben.sees(text)
-    if (i === 15) await server.kill()
-    if (i === 30) await server.start()
-  }
-  await Promise.all([ana.sees('message 39'), ben.sees('message 39')])
-  await ben.say('after')
-  await ana.sees('after')
-  await ben.sees('after')
-  expect(await ana.texts()).toEqual([...all, 'after'])
-  expect(await ben.texts()).toEqual([...all, 'after'])
+test('messages are edited, answered, liked and deleted, and typing is seen', async () => {
+  const [ana, ben] = await s.two()
+  await ana.say('frist')
+  await ben.sees('frist')
+  await ben.act('frist', 'React')
+  await ben.button('React with 🎉').click()
+  await ana.button('🎉, 1').click()
+  await ben.button('🎉, 2').waitFor()
+  await ben.act('frist', 'Reply')
+  await ben.field('Message').pressSequentially('an answer')
+  await ana.page.getByText('ben is typing…').waitFor()
+  await ben.button('Send').click()
+  await ana.button('Go to the message of ana').waitFor()
+  expect(await ben.message('frist').getByRole('button', { name: 'Edit' }).count()).toBe(0)
+  await ana.field('Message').press('ArrowUp')
+  await ana.field('Edit message').fill('first')
+  await ana.field('Edit message').press('Enter')
+  await ben.sees(/^first\s*edited$/)
+  await ana.act(/^first/, 'Delete')
+  await ana.button('Delete for everybody').click()
+  await ben.sees('deleted')
+  expect(await ben.log.innerText()).not.toContain('first\n')
 })
 
-test('unsent messages outlive a reload while the server is away', async () => {
-  const [ana, ben] = await two()
-  await server.kill()
-  await ana.say('kept')
-  await ana.sees('kept', 'pending')
-  // The server brings the page, so the page can only come back with it.
-  await ana.page.goto('about:blank')
-  await server.start()
-  await ana.page.goto(server.url)
-  await ana.sees('kept')
-  await ben.sees('kept')
-  expect(await ben.texts()).toEqual(['kept'])
+test('rooms are opened, count what is unread, and show where it begins', async () => {
+  const [ana, ben] = await s.two()
+  await ana.button('New room').click()
+  await ana.field('Name of the room').fill('Deep Sea')
+  await ana.field('Name of the room').press('Enter')
+  await ana.page.getByRole('heading', { name: 'deep-sea' }).waitFor()
+  await ana.field('Message').fill('a draft')
+  await ben.say('one')
+  await ben.say('two')
+  await ana.page.getByRole('link', { name: '#lobby, 2 unread' }).click()
+  await ana.sees('two')
+  await ana.page.getByRole('separator', { name: 'New' }).waitFor()
+  await ana.page.getByRole('link', { name: '#deep-sea' }).click()
+  expect(await ana.field('Message').inputValue()).toBe('a draft')
+  await ana.field('Message').press('Alt+ArrowDown')
+  await ana.page.getByRole('heading', { name: 'lobby' }).waitFor()
+  await ana.page.getByRole('link', { name: 'Server status' }).click()
+  await ana.page.getByText('Up for').waitFor()
+})
+
+test('a message can be chosen and answered with the keyboard alone', async () => {
+  const [ana] = await s.two()
+  await ana.say('one')
+  await ana.say('two')
+  await ana.sees('two')
+  await ana.field('Message').press('Shift+Tab')
+  await ana.page.keyboard.press('ArrowUp')
+  await ana.page.keyboard.press('ArrowDown')
+  await ana.page.keyboard.press('ArrowUp')
+  expect(await ana.page.evaluate(() => document.activeElement?.textContent)).toContain('one')
+  await ana.page.keyboard.press('r')
+  await ana.page.getByText('Replying to ana').waitFor()
+})
+
+test('a phone shows the chat, and rooms and people as drawers', async () => {
+  const ana = await Person.open(s.browser, s.server.url, 'ana', { viewport: { width: 360, height: 720 } })
+  await ana.say('a'.repeat(3_000))
+  await ana.sees(/^a+$/)
+  expect(await ana.page.evaluate(() => document.documentElement.scrollWidth)).toBe(360)
+  await ana.button('Rooms and pages').click()
+  await ana.page.getByRole('dialog').getByRole('link', { name: '#lobby' }).waitFor()
+  await ana.page.keyboard.press('Escape')
+  await ana.button(/^People/).click()
+  await ana.page.getByRole('dialog', { name: 'People' }).getByText('ana').waitFor()
+  await ana.page.keyboard.press('Escape')
+  await ana.button('Run Connection Diagnostics').click()
+  await ana.page.getByRole('dialog', { name: 'Connection diagnostics' }).waitFor()
 })

@@ -2,9 +2,16 @@ import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { App } from './app/App'
 import { takeAdminToken } from './app/admin'
-import './app/tokens.css'
+import { parseRoute } from './app/route'
 import { startChat } from './app/session'
+import './app/tokens.css'
+import { loadTheme, showTheme } from './shared/theme'
 
 takeAdminToken(window)
 const root = document.getElementById('root')
-if (root) createRoot(root).render(<StrictMode><App session={startChat()} /></StrictMode>)
+if (root) {
+  const route = parseRoute(window.location.hash)
+  const session = startChat(route.page === 'room' ? route.room : null)
+  showTheme(loadTheme(session.store))
+  createRoot(root).render(<StrictMode><App session={session} /></StrictMode>)
+}

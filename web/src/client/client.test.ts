@@ -31,7 +31,7 @@ function setup(store = memoryStore()) {
   const client = new Client({ env, store, urls: ['ws://x/ws/chat/'], clientKey: 'k'.repeat(32), user: 'ana' }, 'lobby')
   client.start()
   const last = () => sockets.at(-1) ?? new FakeSocket()
-  const welcome = () => { last().give({ type: 'welcome', uid: 'u1', epoch: 'e1', user: 'ana', heartbeat_s: 25 }) }
+  const welcome = () => { last().give({ type: 'welcome', uid: 'u1', epoch: 'e1', user: 'ana', heartbeat_s: 25, time: '2026-01-01T00:00:00Z' }) }
   const joined = (more: object = {}) => {
     const join = last().of('join').at(-1)
     last().give({ type: 'joined', room: 'lobby', id: join?.id, epoch: 'e1', last_seq: 5, messages: [], ...more })
@@ -82,7 +82,7 @@ describe('a reconnect', () => {
     t.online()
     t.event(6, 5)
     t.last().onclose?.({ code: 1006, reason: '' })
-    expect(t.client.snapshot().connection.name).not.toBe('stopped')
+    expect(t.shown().connection).toMatchObject({ name: 'waiting', why: 'cut' })
     vi.advanceTimersByTime(500)
     t.welcome()
     expect(t.last().of('join')[0]).toMatchObject({ since: 6, epoch: 'e1' })
@@ -174,7 +174,8 @@ describe('unsent messages', () => {
     expect(t.last().of('send').map((f) => f.text)).toEqual(['one', 'one'])
     t.last().give({ type: 'error', code: 'bad_text', message: 'no', id })
     expect(t.last().of('send').at(-1)?.text).toBe('two')
-    expect(t.shown().unsent.map((e) => [e.text, e.failed])).toEqual([['one', 'no'], ['two', undefined]])
+    expect(t.shown().unsent.map((e) => [e.change, e.failed])).toEqual([
+      [{ kind: 'send', text: 'one' }, 'bad_text'], [{ kind: 'send', text: 'two' }, undefined]])
   })
 
   it('outlive the page, and are not shown beside their event', () => {
@@ -191,6 +192,7 @@ describe('unsent messages', () => {
     expect(t.shown().unsent).toHaveLength(0)
     expect(t.shown().messages).toHaveLength(1)
     t.last().give({ type: 'ack', id, seq: 6, ts: '' })
-    expect(t.store.keys()).toEqual([])
+    expect(t.client.snapshot().unsent).toHaveLength(0)
+    expect(t.client.foreignOutboxes()).toEqual([])
   })
 })

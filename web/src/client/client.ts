@@ -1,9 +1,14 @@
-import { isTemporary } from './codes'
 import { Connection, type ConnectionState } from './connection'
 import type { Env } from './env'
-import type { ErrorFrame, EventFrame, Joined, Message, ServerFrame } from './frames'
-import { Outbox, outboxKeys, type Unsent } from './outbox'
-import { Room } from './room'
+import type { ErrorFrame, EventFrame, Joined, ServerFrame, Welcome } from './frames'
+import { Journal } from './journal'
+import { outboxKeys, type Change } from './outbox'
+import { typingLasts } from './people'
+import { Reads } from './reads'
+import { kept, type Room } from './room'
+import { Rooms } from './rooms'
+import { Sender } from './sender'
+import { identical, sameRoom, steady, type Notice, type Snapshot } from './snapshot'
 import type { Store } from './store'
 
 export interface ClientOptions {
@@ -14,48 +19,42 @@ export interface ClientOptions {
   /** The key of this installation, see installationKey. */
   clientKey: string
   user: string
+  /** A token of jwt mode, asked for before every attempt. */
+  token?: () => string | null
+  /** Rooms to be in besides the one that is shown. */
+  rooms?: readonly string[]
 }
 
-/** What a page shows; a new object for every change. */
-export interface Snapshot {
-  connection: ConnectionState
-  /** The name in use, and the public id that goes with it once connected. */
-  user: string
-  uid: string
-  room: string
-  messages: readonly Message[]
-  members: number
-  more: boolean
-  loadingOlder: boolean
-  /** Not acknowledged yet, and not among the messages. */
-  unsent: readonly Unsent[]
-  /** The last error that belongs to no message. */
-  notice: string
-}
-
-const ackPatience = 15_000
 const redraw = 16 // gathers the changes of one frame of the screen
-const retryDelay = 1_000
-const olderPage = 100
+const olderPage = 200
+const unreadLimit = 100
+const typingEvery = 3_000
+const readEvery = 1_000
 
 /** A chat client without a user interface. Not a frame is lost or shown twice. */
 export class Client {
   private readonly o: ClientOptions
   private readonly connection: Connection
-  private readonly outbox: Outbox
-  private readonly rooms = new Map<string, Room>()
-  private readonly joins = new Map<string, string>() // room → id of the join under way
-  private readonly holes = new Map<string, number>() // room → last seq before the hole
+  private readonly rooms: Rooms
+  private readonly sender: Sender
+  private readonly reads: Reads
   private readonly listeners = new Set<() => void>()
-  private state: ConnectionState = { name: 'connecting' }
+  private state: ConnectionState = { name: 'stopped', why: 'starting' }
+  private readonly journal = new Journal()
+  private trace = ''
+  private welcome: Welcome | null = null
+  private server: Snapshot['server'] = null
+  private clockOffset = 0
+  private roundTrip: number | null = null
   private shown: string
   private user: string
   private wantedUser: string
-  private uid = ''
-  private notice = ''
-  private inFlight: string | null = null
-  private sendTimer: number | undefined
+  private notice: Notice | null = null
   private older: string | null = null
+  private line: number | null = null
+  private attentive = false
+  private typingSent = 0
+  private readTimer: number | undefined
   private drawTimer: number | undefined
   private current: Snapshot
 
@@ -63,14 +62,25 @@ export class Client {
     this.o = options
     this.user = this.wantedUser = options.user
     this.shown = room
-    this.outbox = new Outbox(options.store, options.env.randomKey(16))
+    this.reads = new Reads(options.store)
+    const send = (frame: object) => this.connection.send(frame)
+    this.rooms = new Rooms({ env: options.env, send })
+    this.sender = new Sender({
+      env: options.env, store: options.store, send,
+      ready: (name) => this.state.name === 'online' && this.rooms.ready(name),
+      epoch: (name) => this.rooms.get(name)?.epoch ?? null,
+      unconfirmed: () => { this.connection.lost('unconfirmed', 0) },
+      idle: () => { this.rename() },
+      rejoin: () => { this.rooms.rejoin(this.shown) },
+    })
     this.connection = new Connection({
-      env: options.env,
-      target: (attempt) => this.target(attempt),
+      env: options.env, target: (attempt) => this.target(attempt),
       onState: (state) => { this.changed(state) },
       onFrame: (frame) => { this.take(frame) },
+      onRoundTrip: (ms) => { this.roundTrip = ms; this.draw() },
     })
-    this.room(room)
+    this.rooms.room(room).keep = kept.following
+    options.rooms?.forEach((name) => this.rooms.room(name))
     this.current = this.build()
   }
 
@@ -85,15 +95,16 @@ export class Client {
 
   /** The name under which this tab's unsent messages are stored, for a lock. */
   get outboxKey(): string {
-    return this.outbox.key
+    return this.sender.outbox.key
   }
 
+  /** Connects now, whatever the state. */
   start(): void {
     this.connection.start()
   }
 
   stop(): void {
-    this.connection.stop('closed')
+    this.connection.stop('by_hand')
   }
 
   /** To be called when the machine woke up or the network came back. */
@@ -101,17 +112,29 @@ export class Client {
     this.connection.wake()
   }
 
-  /** The outboxes that other tabs keep or left behind. */
-  foreignOutboxes(): string[] {
-    return outboxKeys(this.o.store).filter((key) => key !== this.outbox.key)
+  /** Measures the round trip now. */
+  probe(): void {
+    this.connection.probe()
   }
 
-  /** Takes over the unsent messages of a tab that is gone. */
+  /** To be called when a policy of the page forbade a connection to url. */
+  forbidden(url: string): void {
+    const origin = (address: string) => (URL.canParse(address) ? new URL(address).origin : address)
+    if (this.o.urls.some((own) => origin(own) === origin(url))) this.connection.forbidden()
+  }
+
+  /** The outboxes that other tabs keep or left behind. */
+  foreignOutboxes(): string[] {
+    return outboxKeys(this.o.store).filter((key) => key !== this.outboxKey)
+  }
+
+  /** Takes over what a tab that is gone had not sent. */
   adopt(key: string): void {
-    this.outbox.adopt(key, this.user)
-    this.outbox.all().forEach((entry) => this.room(entry.room))
+    const { outbox } = this.sender
+    outbox.adopt(key, this.user)
+    outbox.all().forEach((entry) => this.rooms.room(entry.room))
     this.joinMissing()
-    this.pump()
+    this.sender.pump()
     this.draw()
   }
 
@@ -126,217 +149,223 @@ export class Client {
 
   /** Shows another room, and joins it. */
   open(room: string): void {
+    if (room === this.shown) return
+    const before = this.rooms.room(this.shown)
+    before.keep = kept.away
+    before.trim()
     this.shown = room
-    this.older = null
-    this.room(room)
+    this.older = this.notice = null
+    const now = this.rooms.room(room)
+    now.keep = kept.following
+    this.line = this.unread(now) > 0 ? (this.reads.get(room) ?? null) : null
     this.joinMissing()
     this.draw()
   }
 
+  /** Leaves a room that is not shown. */
+  leave(room: string): void {
+    if (room === this.shown) return
+    this.rooms.leave(room)
+    this.draw()
+  }
+
+  /**
+   * Says whether somebody looks at the newest messages of the room that is
+   * shown (they count as read then), or reads older ones.
+   */
+  attend(looking: boolean, following: boolean): void {
+    const room = this.rooms.room(this.shown)
+    room.keep = following ? kept.following : kept.reading
+    if (following) room.trim()
+    this.attentive = looking && following
+    if (this.attentive) this.markRead(room)
+    this.draw()
+  }
+
   /** Queues a message; returns false if too many wait already. */
-  say(text: string): boolean {
-    const { env } = this.o
-    const entry = { id: env.randomKey(20), room: this.shown, text, user: this.user, at: env.now(), tried: false }
-    if (!this.outbox.add(entry)) return false
-    this.pump()
-    this.draw()
-    return true
+  say(text: string, replyTo?: number): boolean {
+    this.line = null
+    return this.store({ kind: 'send', text, ...(replyTo !== undefined && { reply_to: replyTo }) })
   }
 
-  /** Tries a failed message again, as a new one where it was refused for good. */
+  edit(target: number, text: string): boolean {
+    return this.store({ kind: 'edit', target, text })
+  }
+
+  /** Takes a message away, for everybody. */
+  remove(target: number): boolean {
+    return this.store({ kind: 'delete', target })
+  }
+
+  react(target: number, emoji: string, on: boolean): boolean {
+    return this.store({ kind: 'react', target, emoji, on })
+  }
+
+  /** Tries again what failed. */
   retry(id: string): void {
-    const entry = this.outbox.all().find((other) => other.id === id)
-    if (entry?.failed === undefined) return
-    const { failed: _, ...rest } = entry
-    this.outbox.remove(id)
-    this.outbox.requeue({ ...rest, user: this.user, id: this.o.env.randomKey(20), tried: false })
-    this.pump()
+    this.sender.retry(id, this.user)
     this.draw()
   }
 
-  /** Throws a failed message away. */
-  discard(id: string): void {
-    if (id === this.inFlight) return
-    this.outbox.remove(id)
+  /** Throws away what failed or waits; returns it unless it is under way. */
+  discard(id: string): Change | undefined {
+    const entry = this.sender.discard(id)
     this.draw()
+    return entry?.change
+  }
+
+  /** Tells the others that a message is being written, or not any more. */
+  typing(on: boolean): void {
+    const now = this.o.env.now()
+    if (on ? now - this.typingSent < typingEvery : this.typingSent === 0) return
+    if (this.rooms.ready(this.shown)) this.connection.send({ type: 'typing', room: this.shown, on })
+    this.typingSent = on ? now : 0
   }
 
   /** Asks for messages before the oldest one shown. */
   loadOlder(): void {
-    const room = this.room(this.shown)
-    if (this.older !== null) return
+    const room = this.rooms.room(this.shown)
+    if (this.older !== null || !this.rooms.ready(room.name)) return
     const id = this.o.env.randomKey(12)
-    const before = room.messages[0]?.seq ?? room.lastSeq + 1
+    const before = room.all()[0]?.seq ?? room.lastSeq + 1
     if (this.connection.send({ type: 'history', id, room: room.name, before, limit: olderPage })) this.older = id
     this.draw()
   }
 
+  dismiss(): void {
+    this.notice = null
+    this.draw()
+  }
+
+  /** To be called when another tab stored something. */
+  reload(): void {
+    this.reads.load()
+    this.draw()
+  }
+
+  private store(change: Change): boolean {
+    const taken = this.sender.add(this.shown, this.user, change)
+    this.draw()
+    return taken
+  }
+
   private target(attempt: number): { url: string; protocols: string[] } {
-    const { urls, clientKey, env } = this.o
-    const query = new URLSearchParams({ user: this.user, trace: env.randomKey(24) })
+    const { urls, clientKey, env, token } = this.o
+    this.trace = env.randomKey(24)
+    const query = new URLSearchParams({ user: this.user, trace: this.trace })
     const base = urls[attempt % urls.length] ?? '/ws/chat/'
-    // The key is a credential: a query would end up in the logs of proxies.
-    return { url: `${base}?${query.toString()}`, protocols: ['partyline.v1', `client.${clientKey}`] }
+    const bearer = token?.() ?? null
+    // Both are credentials: a query would end up in the logs of proxies.
+    const protocols = ['partyline.v1', `client.${clientKey}`, ...(bearer === null ? [] : [`bearer.${bearer}`])]
+    return { url: `${base}?${query.toString()}`, protocols }
   }
 
   private changed(state: ConnectionState): void {
     this.state = state
     if (state.name !== 'online') {
-      this.inFlight = this.older = null
-      this.joins.clear()
-      this.clearSendTimer()
+      this.older = this.roundTrip = null
+      this.typingSent = 0
+      this.rooms.reset()
+      this.sender.reset()
     }
     this.rename()
+    this.journal.note(this.o.env.now(), state, this.trace)
     this.draw()
   }
 
   private rename(): void {
-    if (this.wantedUser === this.user || this.outbox.all().some((e) => e.tried && e.failed === undefined)) return
+    if (this.wantedUser === this.user || this.sender.undecided()) return
     this.user = this.wantedUser
-    this.outbox.all().forEach((entry) => { this.outbox.update(entry.id, { user: this.user }) })
+    const { outbox } = this.sender
+    outbox.all().filter((entry) => !entry.tried).forEach((entry) => { outbox.update(entry.id, { user: this.user }) })
     if (this.state.name !== 'stopped') this.connection.start()
     this.draw()
   }
 
   private take(frame: ServerFrame): void {
     switch (frame.type) {
-      case 'welcome':
-        this.uid = frame.uid
-        this.notice = ''
-        this.joinMissing()
-        break
-      case 'joined':
-        this.joined(frame)
-        break
-      case 'event':
-        this.event(frame)
-        break
-      case 'ack':
-        this.settled(frame.id)
-        break
+      case 'welcome': this.welcomed(frame); break
+      case 'joined': this.joined(frame); break
+      case 'event': this.event(frame); break
+      case 'ack': this.sender.acked(frame); this.seen(this.rooms.all()); break
       case 'history':
-        if (frame.id === this.older) {
-          this.older = null
-          this.rooms.get(frame.room)?.history(frame)
-        }
+        if (frame.id !== this.older) return
+        this.older = null
+        this.rooms.get(frame.room)?.history(frame)
         break
-      case 'presence': {
-        const room = this.rooms.get(frame.room)
-        if (room) room.members = frame.members
+      case 'presence': this.rooms.get(frame.room)?.people.presence(frame); break
+      case 'typing':
+        this.rooms.get(frame.room)?.people.typing(frame, this.o.env.now())
+        this.o.env.setTimeout(() => { this.draw() }, typingLasts)
         break
-      }
-      case 'error':
-        this.failed(frame)
+      case 'receipt':
+        if (this.reads.advance(frame.room, frame.seq)) this.reads.save()
         break
-      case 'bye':
-      case 'pong':
-        return
+      case 'error': this.failed(frame); break
+      case 'left': case 'bye': case 'pong': return
     }
     this.draw()
   }
 
-  private room(name: string): Room {
-    const room = this.rooms.get(name) ?? new Room(name)
-    this.rooms.set(name, room)
-    return room
-  }
-
-  // Joins what is not joined on this connection. joins holds a room from its
-  // join on for as long as the connection lasts.
-  private joinMissing(): void {
-    for (const room of this.rooms.values()) if (!this.joins.has(room.name)) this.join(room, true)
-  }
-
-  private join(room: Room, resume: boolean): void {
-    const id = this.o.env.randomKey(12)
-    const from = resume && room.epoch !== null ? { since: room.lastSeq, epoch: room.epoch } : { tail: 50 }
-    if (this.connection.send({ type: 'join', id, room: room.name, ...from })) this.joins.set(room.name, id)
-  }
-
-  private joined(frame: Joined): void {
-    if (this.joins.get(frame.room) !== frame.id) return
-    this.joins.set(frame.room, '')
-    this.rooms.get(frame.room)?.joined(frame)
-    this.pump()
-  }
-
-  private event(frame: EventFrame): void {
-    const room = this.rooms.get(frame.room)
-    if (!room || this.joins.get(frame.room) !== '') return // a join under way brings it
-    const taken = room.event(frame)
-    if (taken === 'taken') this.holes.delete(frame.room)
-    if (taken !== 'hole') return
-    // A second hole at the same place would be there for ever: begin anew.
-    const again = this.holes.get(frame.room) === room.lastSeq
-    this.holes.set(frame.room, room.lastSeq)
-    this.join(room, !again)
-  }
-
-  // One message at a time is under way: one that has to be tried again cannot
-  // be overtaken by the next.
-  private pump(): void {
-    if (this.inFlight !== null || this.sendTimer !== undefined || this.state.name !== 'online') return
-    const entry = this.outbox.next()
-    if (!entry || this.joins.get(entry.room) !== '') return
-    const { id, room, text, tried } = entry
-    if (!tried) this.outbox.update(id, { tried: true }) // before it leaves: a crash must not forget it
-    this.inFlight = id
-    if (!this.connection.send({ type: 'send', id, room, text, ...(tried && { retry: true }) })) return
-    this.waitThen(ackPatience, () => { this.connection.lost('the server did not confirm a message', 0) })
-  }
-
-  private settled(id: string): void {
-    this.outbox.remove(id)
-    this.proceed(id, 0)
-  }
-
-  private failed(frame: ErrorFrame): void {
-    if (frame.id !== undefined && frame.id === this.inFlight) {
-      const again = isTemporary(frame.code)
-      if (!again) this.outbox.update(frame.id, { failed: frame.message || frame.code })
-      if (frame.code === 'not_joined') this.rejoin()
-      this.proceed(frame.id, again ? Math.min(Math.max(frame.retry_after_ms ?? retryDelay, 100), 60_000) : 0)
-      return
-    }
-    if (frame.id !== undefined && frame.id === this.older) this.older = null
-    if (isTemporary(frame.code)) this.joinLater(frame)
-    this.notice = frame.message || frame.code
-  }
-
-  // A join that the server could not serve yet is asked again.
-  private joinLater({ id, retry_after_ms }: ErrorFrame): void {
-    const [name] = [...this.joins].find(([, join]) => join !== '' && join === id) ?? []
-    if (name === undefined) return
-    this.o.env.setTimeout(() => {
-      if (this.joins.get(name) === id) this.join(this.room(name), true)
-    }, Math.max(retry_after_ms ?? retryDelay, 100))
-  }
-
-  private rejoin(): void {
-    this.joins.clear()
+  private welcomed(frame: Welcome): void {
+    const sent = Date.parse(frame.time)
+    this.clockOffset = Number.isNaN(sent) ? 0 : sent - this.o.env.now()
+    this.welcome = frame
+    this.server = { version: frame.version, gateway: frame.gateway, limits: frame.limits }
+    this.notice = null
+    this.reads.begin(frame.epoch)
     this.joinMissing()
   }
 
-  private proceed(id: string, delay: number): void {
-    if (id !== this.inFlight) return
-    this.inFlight = null
-    this.clearSendTimer()
-    this.rename()
-    if (delay > 0) this.waitThen(delay, () => { this.pump() })
-    else this.pump()
+  private joinMissing(): void {
+    if (this.state.name === 'online') this.rooms.joinMissing(this.shown)
   }
 
-  private waitThen(ms: number, run: () => void): void {
-    this.clearSendTimer()
-    this.sendTimer = this.o.env.setTimeout(() => {
-      this.sendTimer = undefined
-      run()
-    }, ms)
+  private joined(frame: Joined): void {
+    const opened = this.rooms.joined(frame)
+    if (!opened) return
+    this.reads.begin(frame.epoch)
+    const { room, anew } = opened
+    if (this.reads.get(room.name) === undefined) this.reads.advance(room.name, room.lastSeq)
+    if (anew) this.sender.seen(room.name, Infinity)
+    if (this.attentive && room.name === this.shown) this.markRead(room)
+    this.sender.pump()
   }
 
-  private clearSendTimer(): void {
-    if (this.sendTimer !== undefined) this.o.env.clearTimeout(this.sendTimer)
-    this.sendTimer = undefined
+  private event(frame: EventFrame): void {
+    const before = this.reads.get(frame.room) ?? null
+    const room = this.rooms.event(frame)
+    if (!room) return
+    this.seen([room])
+    if (frame.event.kind !== 'message' || room.name !== this.shown) return
+    if (this.attentive) this.markRead(room)
+    else if (frame.event.uid !== this.welcome?.uid && (this.line ?? -1) < (before ?? -1)) this.line = before
+  }
+
+  private seen(rooms: Room[]): void {
+    rooms.forEach((room) => { this.sender.seen(room.name, room.lastSeq) })
+  }
+
+  private markRead(room: Room): void {
+    if (room.epoch === null || !this.reads.advance(room.name, room.lastSeq)) return
+    this.readTimer ??= this.o.env.setTimeout(() => {
+      this.readTimer = undefined
+      this.reads.save()
+      const seq = this.reads.get(this.shown)
+      if (seq !== undefined && this.rooms.ready(this.shown)) this.connection.send({ type: 'read', room: this.shown, seq })
+    }, readEvery)
+  }
+
+  private failed(frame: ErrorFrame): void {
+    if (this.sender.failed(frame)) return
+    if (frame.id !== undefined && frame.id === this.older) this.older = null
+    const room = this.rooms.failed(frame) ?? frame.room ?? ''
+    if (frame.code === 'not_joined' && frame.id === undefined) return // of a typing or read frame
+    this.notice = { code: frame.code, message: frame.message, room }
+  }
+
+  private unread(room: Room): number {
+    return room.unread(this.reads.get(room.name) ?? Infinity, this.welcome?.uid ?? '', unreadLimit)
   }
 
   private draw(): void {
@@ -348,12 +377,24 @@ export class Client {
   }
 
   private build(): Snapshot {
-    const room = this.room(this.shown)
+    const old = this.current as Snapshot | undefined
+    const room = this.rooms.room(this.shown)
+    const uid = this.welcome?.uid ?? ''
+    const { people } = room
+    const waiting = [...this.sender.unseen(), ...this.sender.outbox.all()].filter((e) => e.room === room.name)
+    const unsent = waiting.filter((e) => e.change.kind === 'send' && !room.has(uid, e.id))
+    const rooms = this.rooms.all().map((r) => ({ name: r.name, topic: r.topic, unread: this.unread(r), last: r.all().at(-1) }))
     return {
-      connection: this.state, user: this.user, uid: this.uid, room: room.name,
-      messages: [...room.messages], members: room.members, more: room.more,
-      loadingOlder: this.older !== null, notice: this.notice,
-      unsent: this.outbox.all().filter((entry) => entry.room === room.name && !room.has(this.uid, entry.id)),
+      connection: this.state, why: this.journal.why, log: this.journal.log, roundTrip: this.roundTrip,
+      clockOffset: this.clockOffset, server: this.server, user: this.user, uid,
+      room: room.name, loaded: room.epoch !== null, topic: room.topic, epoch: room.epoch,
+      messages: room.all(), more: room.more, loadingOlder: this.older !== null,
+      members: people.members, people: people.all(),
+      typing: steady(old?.typing, people.typingNow(this.o.env.now()), identical),
+      line: this.line,
+      unsent: steady(old?.unsent, unsent, identical),
+      changes: steady(old?.changes, waiting.filter((e) => e.change.kind !== 'send'), identical),
+      rooms: steady(old?.rooms, rooms, sameRoom), notice: this.notice,
     }
   }
 }

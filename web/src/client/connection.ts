@@ -1,15 +1,17 @@
 import { fullJitter } from './backoff'
-import { closeMeaning } from './codes'
+import { closeMeaning, type Why } from './codes'
 import type { Env, Socket } from './env'
-import { parseFrame, type ServerFrame, type Welcome } from './frames'
+import type { ServerFrame } from './frames'
+import { parseFrame } from './parse'
 
 export type ConnectionState =
-  | { name: 'connecting' }
+  /** why is missing on the first attempt. */
+  | { name: 'connecting'; why?: Why }
   | { name: 'online' }
   /** Waits for the next attempt, at until (milliseconds since 1970). */
-  | { name: 'waiting'; until: number; why: string }
+  | { name: 'waiting'; until: number; why: Why }
   /** Will not try again by itself. */
-  | { name: 'stopped'; why: string }
+  | { name: 'stopped'; why: Why }
 
 export interface ConnectionOptions {
   env: Env
@@ -17,15 +19,19 @@ export interface ConnectionOptions {
   target(attempt: number): { url: string; protocols: string[] }
   onState(state: ConnectionState): void
   onFrame(frame: ServerFrame): void
+  /** A ping was answered after so many milliseconds. */
+  onRoundTrip(ms: number): void
 }
 
 /** Milliseconds; tests rely on them. */
 export const times = {
   open: 10_000, // until welcome
+  error: 1_000, // from an error until its close, which a policy may withhold
   idle: 20_000, // without a frame until a ping
   pong: 8_000, // until a ping must be answered
   wake: 3_000, // the same, after sleep
   settled: 5_000, // online so long, the next attempt counts from 0 again
+  up: 1_000, // within which a waiting tab follows one that came through
 }
 
 /**
@@ -36,50 +42,45 @@ export const times = {
 export class Connection {
   private readonly o: ConnectionOptions
   private socket: Socket | null = null
-  private state: ConnectionState = { name: 'stopped', why: 'not started' }
+  private state: ConnectionState = { name: 'stopped', why: 'starting' }
   private attempt = 0
   private onlineSince = 0
   private earliest = 0 // from bye
-  private byeWords = ''
+  private draining = false
+  private opened = false
+  private nonsense = false
+  private blocked = false
+  private pinged: number | null = null
   private timer: number | undefined
+  private cancelTurn: (() => void) | null = null
+  private release: (() => void) | null = null
 
   constructor(options: ConnectionOptions) {
     this.o = options
+    options.env.turns?.onUp(() => { this.follow() })
   }
 
   /** Connects now, whatever the state. */
   start(): void {
     this.abandon()
     this.earliest = 0
-    this.byeWords = ''
-    this.set({ name: 'connecting' })
+    this.draining = this.opened = this.nonsense = this.blocked = false
+    this.set({ name: 'connecting', ...('why' in this.state && this.state.why !== 'starting' && { why: this.state.why }) })
     const { url, protocols } = this.o.target(this.attempt)
     let socket: Socket
     try {
       socket = this.o.env.connect(url, protocols)
     } catch {
-      this.lost('the address cannot be used', 0)
+      this.lost('bad_address', 0)
       return
     }
-    this.socket = socket
-    const current = (run: () => void) => () => {
-      if (this.socket === socket) run()
-    }
-    socket.onmessage = ({ data }) => {
-      if (this.socket === socket) this.received(data)
-    }
-    socket.onclose = ({ code }) => {
-      if (this.socket === socket) this.closed(code)
-    }
-    // A policy that forbids the address fires error and may never fire close.
-    socket.onerror = current(() => {
-      if (this.state.name === 'connecting') this.after(1_000, () => { this.lost('no connection could be made', 0) })
-    })
-    this.after(times.open, () => { this.lost('the server did not answer', 0) })
+    this.listen(socket)
+    this.after(times.open, () => { this.lost(this.nonsense ? 'nonsense' : 'no_answer', 0) })
   }
 
-  stop(why: string): void {
+  stop(why: Why): void {
     this.abandon()
+    this.leaveQueue()
     this.set({ name: 'stopped', why })
   }
 
@@ -90,7 +91,7 @@ export class Connection {
       this.socket.send(JSON.stringify(frame))
       return true
     } catch {
-      this.lost('the connection was cut', 0)
+      this.lost('cut', 0)
       return false
     }
   }
@@ -98,46 +99,123 @@ export class Connection {
   /** The machine woke up or the network came back: try now, or check. */
   wake(): void {
     if (this.state.name === 'waiting') {
-      if (this.o.env.now() >= this.earliest) this.start()
+      if (this.o.env.now() >= this.earliest) this.queue()
     } else if (this.state.name === 'online') this.ping(times.wake)
   }
 
+  /** Measures the round trip, unless a ping is under way. */
+  probe(): void {
+    if (this.pinged === null) this.ping(times.pong)
+  }
+
+  /** A policy of the page forbade the address: the socket fires error alone. */
+  forbidden(): void {
+    this.blocked = true
+    if (this.state.name === 'connecting') this.lost('policy', 5_000)
+    else if (this.state.name === 'waiting') this.set({ ...this.state, why: 'policy' })
+  }
+
   /** Gives the socket up and reconnects. */
-  lost(why: string, atLeast: number): void {
+  lost(why: Why, atLeast: number): void {
     this.abandon()
-    const now = this.o.env.now()
+    const { env } = this.o
+    const now = env.now()
     if (this.onlineSince > 0 && now - this.onlineSince >= times.settled) this.attempt = 0
     this.onlineSince = 0
-    const delay = Math.max(fullJitter(this.attempt, () => this.o.env.random()), atLeast, this.earliest - now)
+    const delay = Math.max(fullJitter(this.attempt, () => env.random()), atLeast, this.earliest - now)
     this.attempt++
     this.earliest = Math.max(this.earliest, now + atLeast)
     this.set({ name: 'waiting', until: now + delay, why })
-    this.after(delay, () => { this.start() })
+    this.after(delay, () => { this.queue() })
+  }
+
+  private listen(socket: Socket): void {
+    this.socket = socket
+    const current = (run: () => void) => () => {
+      if (this.socket === socket) run()
+    }
+    socket.onopen = current(() => { this.opened = true })
+    socket.onmessage = ({ data }) => {
+      if (this.socket === socket) this.received(data)
+    }
+    socket.onclose = ({ code }) => {
+      if (this.socket === socket) this.closed(code)
+    }
+    socket.onerror = current(() => {
+      if (this.state.name !== 'connecting') return
+      this.after(times.error, () => { this.lost(this.blocked ? 'policy' : 'unreachable', 0) })
+    })
+  }
+
+  // Connects when it is this client's turn, which it keeps until it is online:
+  // of all tabs that nobody looks at, one alone asks a server that is away.
+  private queue(): void {
+    const { turns } = this.o.env
+    if (!turns || turns.urgent() || this.release) {
+      this.cancelTurn?.()
+      this.cancelTurn = null
+      this.start()
+      return
+    }
+    this.cancelTurn ??= turns.ask((release) => {
+      this.cancelTurn = null
+      if (this.state.name !== 'waiting') {
+        release()
+        return
+      }
+      this.release = release
+      this.start()
+    })
+  }
+
+  private leaveQueue(): void {
+    this.cancelTurn?.()
+    this.release?.()
+    this.cancelTurn = this.release = null
+  }
+
+  private follow(): void {
+    const { env } = this.o
+    if (this.state.name !== 'waiting' || env.now() < this.earliest || this.cancelTurn) return
+    this.after(Math.floor(env.random() * times.up), () => { this.queue() })
   }
 
   private received(data: unknown): void {
     const frame = parseFrame(data)
     if (this.state.name === 'online') this.watch()
+    else if (frame?.type !== 'welcome') this.nonsense = true
     if (!frame) return
-    if (frame.type === 'welcome') this.welcomed(frame)
+    if (frame.type === 'welcome') this.welcomed()
     else if (frame.type === 'bye') {
       this.earliest = this.o.env.now() + frame.reconnect_after_ms
-      this.byeWords = frame.reason
+      this.draining = frame.reason === 'drain'
+    } else if (frame.type === 'pong' && this.pinged !== null && frame.t === this.pinged) {
+      this.o.onRoundTrip(Math.max(0, this.o.env.now() - this.pinged))
+      this.pinged = null
     }
     if (this.state.name === 'online') this.o.onFrame(frame)
   }
 
-  private welcomed(_: Welcome): void {
+  private welcomed(): void {
     this.onlineSince = this.o.env.now()
-    this.watch()
     this.set({ name: 'online' })
+    this.leaveQueue()
+    this.o.env.turns?.up()
+    this.ping(times.pong)
   }
 
   private closed(code: number): void {
-    const meaning = closeMeaning(code)
-    const why = code === 1006 && this.byeWords === 'drain' ? closeMeaning(1001).words : meaning.words
-    if (meaning.reconnect) this.lost(why, meaning.after)
-    else this.stop(why)
+    const { reconnect, why, after } = closeMeaning(code)
+    if (!reconnect) this.stop(why)
+    else if (why === 'cut') this.lost(this.cutWhy(), after)
+    else this.lost(why, after)
+  }
+
+  private cutWhy(): Why {
+    if (this.draining) return 'drain'
+    if (this.blocked) return 'policy'
+    if (this.state.name === 'online') return 'cut'
+    return this.opened ? 'no_answer' : 'unreachable'
   }
 
   // Something arrived: the connection lives. Asks again after some silence.
@@ -146,8 +224,10 @@ export class Connection {
   }
 
   private ping(patience: number): void {
-    if (!this.send({ type: 'ping', t: this.o.env.now() })) return
-    this.after(patience, () => { this.lost('the connection went silent', 0) })
+    const t = this.o.env.now()
+    if (!this.send({ type: 'ping', t })) return
+    this.pinged = t
+    this.after(patience, () => { this.lost('silent', 0) })
   }
 
   private after(ms: number, run: () => void): void {
@@ -158,6 +238,7 @@ export class Connection {
   private abandon(): void {
     if (this.timer !== undefined) this.o.env.clearTimeout(this.timer)
     this.timer = undefined
+    this.pinged = null
     const socket = this.socket
     this.socket = null
     if (!socket) return

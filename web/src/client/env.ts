@@ -9,6 +9,23 @@ export interface Env {
   /** A random string of [A-Za-z0-9_-], unguessable where the platform can. */
   randomKey(length: number): string
   connect(url: string, protocols: string[]): Socket
+  /** Makes clients of one person connect one after another; none: no queue. */
+  turns?: Turns
+}
+
+/**
+ * The queue in which the tabs of one browser reconnect. Ten tabs that lost the
+ * same server would otherwise ask it ten times as often.
+ */
+export interface Turns {
+  /** Nobody waits for somebody who is looked at. */
+  urgent(): boolean
+  /** Calls run once it is this client's turn, which lasts until release. */
+  ask(run: (release: () => void) => void): () => void
+  /** Tells the others that the server answers again. */
+  up(): void
+  /** Calls listener when another client says so. */
+  onUp(listener: () => void): void
 }
 
 /** The part of WebSocket that the client uses. */
@@ -23,18 +40,8 @@ export interface Socket {
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-'
 
-function randomKey(length: number): string {
+/** Returns length characters of [A-Za-z0-9_-] from the platform's generator. */
+export function randomKey(length: number): string {
   const bytes = crypto.getRandomValues(new Uint8Array(length))
   return Array.from(bytes, (byte) => alphabet[byte & 63]).join('')
-}
-
-export const browserEnv: Env = {
-  now: () => Date.now(),
-  setTimeout: (run, ms) => window.setTimeout(run, ms),
-  clearTimeout: (timer) => {
-    window.clearTimeout(timer)
-  },
-  random: () => Math.random(),
-  randomKey,
-  connect: (url, protocols) => new WebSocket(url, protocols) as Socket,
 }

@@ -1,8 +1,5 @@
 import type { EventFrame, Message, RoomEvent } from './frames'
 
-/** How many uids of a reaction are known one by one. */
-const namedReactions = 50
-
 /**
  * Applies an edit, deletion or reaction to its message, by the rules of the
  * server's package events. Returns the same object if nothing changes.
@@ -19,8 +16,12 @@ export function foldInto(message: Message, frame: EventFrame): Message {
 
 /** The message that an event of kind "message" begins. */
 export function firstMessage({ seq, ts, event }: EventFrame): Message {
-  const { id, uid, user, text, reply_to } = event
-  return { seq, ts, id, uid, user, text, ...(reply_to !== undefined && { reply_to }) }
+  const { id, uid, user, text, reply_to, meta } = event
+  return {
+    seq, ts, id, uid, user, text,
+    ...(reply_to !== undefined && { reply_to }),
+    ...(meta !== undefined && { meta }),
+  }
 }
 
 function tombstone({ seq, ts, id, uid, user, edited, reply_to }: Message): Message {
@@ -31,13 +32,15 @@ function tombstone({ seq, ts, id, uid, user, edited, reply_to }: Message): Messa
   }
 }
 
+// Names are gathered without the bound of a page: whoever saw the reactions
+// happen knows them all, and a second "on" of one of them changes nothing.
 function react(message: Message, { emoji, uid, on }: RoomEvent): Message {
   if (emoji === undefined || on === undefined) return message
   const total = own(message.reactions, emoji) ?? 0
   const named = own(message.reacted, emoji) ?? []
   const known = named.includes(uid)
   if (on ? known : !known && total <= named.length) return message
-  const next = on ? [...named, uid].slice(0, namedReactions) : named.filter((other) => other !== uid)
+  const next = on ? [...named, uid] : named.filter((other) => other !== uid)
   return withReaction(message, emoji, on ? total + 1 : total - 1, next)
 }
 
@@ -48,12 +51,17 @@ function own<T>(fields: Record<string, T> | undefined, key: string): T | undefin
 
 function withReaction(message: Message, emoji: string, total: number, named: string[]): Message {
   const { reactions, reacted, ...rest } = message
-  const counts = Object.entries(reactions ?? {}).filter(([key]) => key !== emoji)
-  const names = Object.entries(reacted ?? {}).filter(([key]) => key !== emoji)
-  if (total > 0) {
-    counts.push([emoji, total])
-    names.push([emoji, named])
-  }
-  if (counts.length === 0) return rest
-  return { ...rest, reactions: Object.fromEntries(counts), reacted: Object.fromEntries(names) }
+  const counts = put(reactions ?? {}, emoji, total, total > 0)
+  const names = put(reacted ?? {}, emoji, named, total > 0)
+  return Object.keys(counts).length === 0 ? rest : { ...rest, reactions: counts, reacted: names }
+}
+
+// Keeps the place of a key, so that a chip does not jump when it is counted up.
+function put<T>(fields: Record<string, T>, key: string, value: T, keep: boolean): Record<string, T> {
+  const entries = Object.entries(fields)
+  const at = entries.findIndex(([name]) => name === key)
+  if (!keep) return Object.fromEntries(entries.filter(([name]) => name !== key))
+  if (at < 0) entries.push([key, value])
+  else entries[at] = [key, value]
+  return Object.fromEntries(entries)
 }

@@ -1,21 +1,30 @@
 import type { Store } from './store'
 
-/** A message that the server has not acknowledged. */
+/** What a storing frame asks for. */
+export type Change =
+  | { kind: 'send'; text: string; reply_to?: number }
+  | { kind: 'edit'; target: number; text: string }
+  | { kind: 'delete'; target: number }
+  | { kind: 'react'; target: number; emoji: string; on: boolean }
+
+/** A storing frame that the server has not acknowledged. */
 export interface Unsent {
   id: string
   room: string
-  text: string
+  change: Change
+  /** The life of the log that targets belong to; null: not known yet. */
+  epoch: string | null
   /** The name it was written under: another name is another identity. */
   user: string
   /** Milliseconds since 1970. */
   at: number
   /** It went out at least once, and may have been stored. */
   tried: boolean
-  /** Why the server will not take it; it waits for the author. */
+  /** An error code: the server will not take it, and it waits for the author. */
   failed?: string
 }
 
-/** Unacknowledged messages that are kept; more are refused. */
+/** Unacknowledged frames that are kept; more are refused. */
 export const outboxLimit = 200
 
 const prefix = 'partyline.outbox.'
@@ -24,25 +33,26 @@ const prefix = 'partyline.outbox.'
 export const outboxKeys = (store: Store): string[] => store.keys().filter((key) => key.startsWith(prefix))
 
 /**
- * The messages of one tab that wait for their ack, oldest first. They survive a
- * reload: the next page adopts them. Every tab has its own, so that two tabs
- * do not send the same message.
+ * What one tab has to say and was not confirmed yet, oldest first. It survives a
+ * reload: the next page adopts it. Every tab has its own, so that two tabs do
+ * not send the same frame.
  */
 export class Outbox {
   readonly key: string
   private readonly store: Store
-  private entries: Unsent[] = []
+  private entries: readonly Unsent[] = []
 
   constructor(store: Store, tab: string) {
     this.store = store
     this.key = prefix + tab
   }
 
+  /** The same array until something changes. */
   all(): readonly Unsent[] {
     return this.entries
   }
 
-  /** The next message to send: strictly in order, past those that failed. */
+  /** The next frame to send: strictly in order, past those that failed. */
   next(): Unsent | undefined {
     return this.entries.find((entry) => entry.failed === undefined)
   }
@@ -55,24 +65,18 @@ export class Outbox {
     return true
   }
 
-  update(id: string, change: Partial<Pick<Unsent, 'tried' | 'failed' | 'id' | 'user' | 'at'>>): void {
+  update(id: string, change: Partial<Omit<Unsent, 'room'>>): void {
     this.entries = this.entries.map((entry) => (entry.id === id ? { ...entry, ...change } : entry))
     this.save()
   }
 
-  /** Returns false if there was no such message. */
-  remove(id: string): boolean {
-    const before = this.entries.length
-    this.entries = this.entries.filter((entry) => entry.id !== id)
-    if (this.entries.length === before) return false
+  /** Returns what was removed. */
+  remove(id: string): Unsent | undefined {
+    const found = this.entries.find((entry) => entry.id === id)
+    if (!found) return undefined
+    this.entries = this.entries.filter((entry) => entry !== found)
     this.save()
-    return true
-  }
-
-  /** Makes a failed message wait again, after all others. */
-  requeue(entry: Unsent): void {
-    this.entries = [...this.entries.filter((other) => other.id !== entry.id), entry]
-    this.save()
+    return found
   }
 
   /**
@@ -83,8 +87,10 @@ export class Outbox {
     if (key === this.key) return
     const known = new Set(this.entries.map((entry) => entry.id))
     const left = parseEntries(this.store.get(key)).filter((entry) => !known.has(entry.id))
-    this.entries = [...left.map((entry) => claim(entry, user)), ...this.entries]
-      .toSorted((a, b) => a.at - b.at).slice(0, outboxLimit)
+    const all = [...left.map((entry) => claim(entry, user)), ...this.entries].toSorted((a, b) => a.at - b.at)
+    // What does not fit stays where it is, for the next page.
+    if (all.length > outboxLimit) return
+    this.entries = all
     this.save()
     this.store.remove(key)
   }
@@ -113,8 +119,22 @@ function isUnsent(v: unknown): v is Unsent {
   if (typeof v !== 'object' || v === null) return false
   const e = v as Record<string, unknown>
   return (
-    [e.id, e.room, e.text, e.user].every((s) => typeof s === 'string') &&
+    [e.id, e.room, e.user].every((s) => typeof s === 'string') && isChange(e.change) &&
+    (e.epoch === null || typeof e.epoch === 'string') &&
     typeof e.at === 'number' && typeof e.tried === 'boolean' &&
     (e.failed === undefined || typeof e.failed === 'string')
   )
+}
+
+function isChange(v: unknown): v is Change {
+  if (typeof v !== 'object' || v === null) return false
+  const c = v as Record<string, unknown>
+  const target = typeof c.target === 'number'
+  switch (c.kind) {
+    case 'send': return typeof c.text === 'string' && (c.reply_to === undefined || typeof c.reply_to === 'number')
+    case 'edit': return target && typeof c.text === 'string'
+    case 'delete': return target
+    case 'react': return target && typeof c.emoji === 'string' && typeof c.on === 'boolean'
+    default: return false
+  }
 }

@@ -4,6 +4,8 @@ export interface Store {
   set(key: string, value: string): void
   remove(key: string): void
   keys(): string[]
+  /** Whether everything set so far outlives the page. */
+  lasting(): boolean
 }
 
 /** Keeps values in memory; the fall-back when the browser keeps nothing. */
@@ -14,6 +16,7 @@ export function memoryStore(): Store {
     set: (key, value) => void values.set(key, value),
     remove: (key) => void values.delete(key),
     keys: () => [...values.keys()],
+    lasting: () => false,
   }
 }
 
@@ -50,5 +53,6 @@ export function webStore(open: () => Storage): Store {
       const stored = attempt((s) => Array.from({ length: s.length }, (_, i) => s.key(i)), [])
       return [...new Set([...memory.keys(), ...stored.filter((key) => key !== null)])]
     },
+    lasting: () => memory.keys().length === 0,
   }
 }

@@ -1,5 +1,5 @@
-import type { Env } from '../../client/env'
-import type { Store } from '../../client/store'
+import type { Env } from '../client/env'
+import type { Store } from '../client/store'
 
 const nameKey = 'partyline.name'
 
@@ -23,6 +23,7 @@ export function saveName(store: Store, name: string): void {
 export function cleanName(typed: string): string | null {
   const name = typed.normalize('NFC').trim()
   const length = Array.from(name).length
-  // Invisible and reversing characters; \p{C} includes lone surrogates.
-  return length === 0 || length > nameLimit || /[\p{Cc}\p{Cf}\p{Cs}]/u.test(name) ? null : name
+  if (length === 0 || length > nameLimit) return null
+  // Joiners belong into emoji; every other invisible or reversing character deceives.
+  return /[\p{Cc}\p{Cs}]|(?!\u200d)\p{Cf}|(?<![\p{Extended_Pictographic}\p{Emoji_Modifier}\ufe0f])\u200d/u.test(name) ? null : name
 }
