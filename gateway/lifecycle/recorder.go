@@ -127,7 +127,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 		case <-r.wake:
 		case <-heartbeat.C:
 			if told == batches {
-				r.send(ctx, &batches, nil, 0)
+				r.send(ctx, &batches, &batch{})
 			}
 			told = batches
 		}
