@@ -302,7 +302,7 @@ func (s *Service) postQuery(w http.ResponseWriter, r *http.Request, admin bool) 
 	if body.Format != "csv" {
 		p := problemOf(err)
 		line, _ := json.Marshal(map[string]any{"error": p.detail, "code": p.code, "clickhouse_code": p.clickhouse}) // strings and numbers
-		_, _ = w.Write(append([]byte("\n"), append(line, '\n')...))                                                // the client may be gone
+		_, _ = w.Write(append([]byte("\n"), append(line, '\n')...))                                                 // the client may be gone
 		_ = http.NewResponseController(w).Flush()
 	}
 	panic(http.ErrAbortHandler)
