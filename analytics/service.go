@@ -30,6 +30,8 @@ type Config struct {
 	Retention  time.Duration // of stage rows and connections; 0: 30 days
 	Sink       sink.Config   // its Logger is the service's
 	Logger     *slog.Logger  // nil: discard
+
+	options, consoleOptions *clickhouse.Options // tests: instead of a DSN
 }
 
 // Errors of a Service.
@@ -91,6 +93,9 @@ func New(cfg Config, nc *nats.Conn) (*Service, error) {
 
 // source is where the store is.
 func (s *Service) source() (*clickhouse.Options, error) {
+	if s.cfg.options != nil {
+		return s.cfg.options, nil
+	}
 	if s.cfg.DSN != "" {
 		return store.ParseDSN(s.cfg.DSN)
 	}
@@ -117,6 +122,8 @@ func (s *Service) openConsole() error {
 			return nil
 		}
 		options.Auth.Database = s.store.Database()
+	case s.cfg.consoleOptions != nil:
+		options = s.cfg.consoleOptions
 	case s.cfg.ConsoleDSN == "":
 		s.closed = "an external ClickHouse needs clickhouse.console-dsn, of a user who may only read"
 		return nil

@@ -170,6 +170,10 @@ func (r *reader) take(ctx context.Context, msg jetstream.Msg, meta *jetstream.Ms
 	r.decode(msg, meta)
 	r.next, r.last, r.lastAt, r.pending = meta.Sequence.Stream+1, meta.Sequence.Stream, meta.Timestamp, meta.NumPending
 	r.noteProgress(false)
+	if len(r.batch.Events)+len(r.batch.Reports) == 0 {
+		r.noteProgress(true)
+		return nil
+	}
 	if len(r.batch.Events)+len(r.batch.Reports) >= r.cfg.Rows {
 		if err := r.flush(ctx); err != nil {
 			return err
@@ -270,6 +274,9 @@ func (r *reader) noteProgress(stored bool) {
 	defer r.mu.Unlock()
 	r.status.Active, r.status.OK, r.status.Error, r.status.Checkpoint = true, true, "", r.checkpoint
 	r.behind = !stored || r.pending > 0
+	if stored {
+		r.status.Position = r.next - 1
+	}
 	if stored && !r.lastAt.IsZero() || r.written.IsZero() {
 		r.written = r.lastAt
 	}

@@ -42,7 +42,8 @@ type Status struct {
 	OK         bool          // the store took what was last written
 	Error      string        // why not
 	Stream     string        // identity of the stream
-	Checkpoint uint64        // last sequence in the store
+	Checkpoint uint64        // last sequence of which the store has stage rows
+	Position   uint64        // everything up to this sequence is in the store, or has nothing for it
 	Lag        time.Duration // age of the oldest telemetry that is not in the store
 	Rows       uint64        // stage rows written by this sink
 	Reports    uint64        // client reports written by this sink
@@ -150,7 +151,7 @@ func (s *Sink) noteBehind(ctx context.Context, js jetstream.JetStream) {
 	state := conn.CachedInfo().State
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.behind = state.LastSeq > s.status.Checkpoint
+	s.behind = state.LastSeq > max(s.status.Checkpoint, s.status.Position)
 	if s.written.IsZero() {
 		s.written = state.FirstTime
 	}
