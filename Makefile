@@ -51,12 +51,15 @@ dev: check web bin ## page with hot reload on http://localhost:5173/ against a b
 .PHONY: fmt
 fmt: web/node_modules/.package-lock.json $(GOLANGCI) ## format Go and TypeScript
 	@$(GOLANGCI) fmt ./...
+	@cd bench && $(GOLANGCI) fmt ./...
 	@cd web && npm run --silent format
 
 .PHONY: lint
 lint: check web/dist/index.html $(GOLANGCI) ## check formatting, style and dependency directions
 	@go mod tidy -diff
+	@cd bench && go mod tidy -diff
 	@$(GOLANGCI) run ./...
+	@cd bench && $(GOLANGCI) run ./...
 	@cd web && npm run --silent lint && npm run --silent typecheck
 
 .PHONY: test
@@ -66,6 +69,7 @@ test: check test-go test-web e2e ## everything: Go with the race detector, TypeS
 test-go: web/dist/index.html $(GOTESTSUM) ## Go tests with the race detector
 	@.ci/system-packages strace unicode-data
 	@$(GOTESTSUM) --format pkgname-and-test-fails --hide-summary=skipped -- -race -p 1 -timeout 10m ./...
+	@cd bench && $(GOTESTSUM) --format pkgname-and-test-fails --hide-summary=skipped -- -race -p 1 -timeout 10m ./...
 
 .PHONY: test-web
 test-web: web/node_modules/.package-lock.json ## TypeScript types and unit tests
@@ -77,8 +81,9 @@ e2e: build ## two users in a real browser against the real binary
 	@cd web && npm run --silent e2e
 
 .PHONY: soak
-soak: web/dist/index.html ## what takes long: many kill rounds, long replays, fuzzing
+soak: bin ## what takes long: many kill rounds, long replays, 15,000 connections, fuzzing
 	@PARTYLINE_SOAK=1 go test -race -p 1 -timeout 60m -count 1 -run 'Soak|Kill' -v ./cmd/... ./events/... ./projections/... | grep -vE '^=== '
+	@cd bench && go run . -scenarios fifteen -targets fsync -chat 5m
 	@$(MAKE) --no-print-directory fuzz
 
 .PHONY: fuzz
@@ -90,8 +95,13 @@ fuzz: ## run every fuzz target for FUZZTIME (30s) each
 	done
 
 .PHONY: bench
-bench: ## benchmarks of codec, log, read models and gateway
+bench: bin ## beside its peers (BENCH=flags), written to bench/results/latest.md, then Go benchmarks
+	@cd bench && go run . -out results/latest.md $(BENCH)
 	@go test -run '^$$' -bench . -benchmem -timeout 60m -p 1 ./...
+
+.PHONY: bench-quick
+bench-quick: bin ## the same work in small, to see that it runs; figures mean nothing
+	@cd bench && go run . -quick -repeat 1 -chat 5s $(BENCH)
 
 .PHONY: golden
 golden: ## rewrite the golden files; review the difference as code

@@ -14,10 +14,10 @@ import (
 )
 
 // benchEvents is the number of events of BenchmarkRebuild; PARTYLINE_BENCH_EVENTS
-// overrides it (the published figure uses 1,000,000).
+// overrides it.
 func benchEvents(b *testing.B) int {
 	b.Helper()
-	n := 50_000
+	n := 1_000_000
 	if s := os.Getenv("PARTYLINE_BENCH_EVENTS"); s != "" {
 		v, err := strconv.Atoi(s)
 		if err != nil {

@@ -409,5 +409,13 @@ func TestChangesBelongToTheirAuthor(t *testing.T) {
 		t.Errorf("folded: %+v", m)
 	}
 	allowed(ana, on(map[string]any{"type": "delete", "id": "a3"}))
+	// Until ben's gateway knows of it, a reaction is concurrent and allowed.
+	for deleted := false; !deleted; {
+		f, err := ben.await("event", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		deleted = f.Event.Kind == "delete"
+	}
 	refused(ben, on(map[string]any{"type": "react", "id": "b4", "emoji": "👍", "on": true}), "not_found")
 }

@@ -168,11 +168,19 @@ func (p *Publisher) onReply(m *nats.Msg) {
 		return
 	}
 	ack, err := parseAck(m)
-	var refused *apiError
-	if errors.As(err, &refused) && !refused.temporary() {
-		err = fmt.Errorf("%w: %w", ErrRefused, err)
+	if err != nil {
+		err = finalError(err)
 	}
 	p.resolve(i, n, ack, err)
+}
+
+// finalError marks what will be answered to the same event for ever.
+func finalError(err error) error {
+	var refused *apiError
+	if errors.As(err, &refused) && !refused.temporary() {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return err
 }
 
 // retryAll sends again whatever is under way: the connection was lost, and the

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"partyline/events/eventstest"
@@ -87,7 +89,7 @@ func TestPublisherKeepsOrder(t *testing.T) {
 	var wg sync.WaitGroup
 	for room := range rooms {
 		wg.Go(func() {
-			name := fmt.Sprintf("room-%d", room)
+			name := fmt.Sprintf("room-%02d", room)
 			for i := range each {
 				id := fmt.Sprintf("%s.%03d", name, i)
 				r := rec.expect(id)
@@ -109,24 +111,10 @@ func TestPublisherKeepsOrder(t *testing.T) {
 	if len(rec.failed) > 0 {
 		t.Fatalf("%d failed, first %v", len(rec.failed), rec.failed[0])
 	}
-	seen := map[string]int{}
-	err = log.Replay(t.Context(), stream.ReplayOptions{}, func(ev *stream.Stored) error {
-		id := fmt.Sprintf("%s.%03d", ev.Room, seen[ev.Room])
-		if want := fmt.Sprintf(`{"id":%q}`, id); string(ev.Data) != want {
-			return fmt.Errorf("seq %d is %s, want %s", ev.Seq, ev.Data, want)
-		}
-		if acks := rec.acks[id]; len(acks) != 1 || acks[0].Seq != ev.Seq {
-			return fmt.Errorf("%s was acknowledged as %v, not once as %d", id, acks, ev.Seq)
-		}
-		seen[ev.Room]++
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for room := range rooms {
-		if got := seen[fmt.Sprintf("room-%d", room)]; got != each {
-			t.Errorf("room %d has %d events, want %d", room, got, each)
+	checkStored(t, log, rec, rooms, each)
+	for id, acks := range rec.acks {
+		if len(acks) != 1 {
+			t.Errorf("%s was acknowledged as %v, not once", id, acks)
 		}
 	}
 }
@@ -222,5 +210,97 @@ func TestRefusedEventHoldsNobodyUp(t *testing.T) {
 	}
 	if _, err := p.Publish(t.Context(), "lobby", "small", []byte("{}")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPublisherAgainstAFullQueue: a real server whose inbound queue holds next
+// to nothing drops most of what it gets; every event is stored once all the
+// same, and those of a room in the order of their submission, duplicates among
+// them answered with the sequence of the first.
+func TestPublisherAgainstAFullQueue(t *testing.T) {
+	t.Parallel()
+	const rooms, each = 60, 15
+	s, err := server.NewServer(&server.Options{
+		ServerName: "narrow", DontListen: true, NoSigs: true, JetStream: true, StoreDir: t.TempDir(),
+		StreamMaxBufferedMsgs: 3,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(eventstest.Patience) {
+		t.Fatal("the server does not start")
+	}
+	nc, err := nats.Connect("", nats.InProcessServer(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	if err := stream.Provision(t.Context(), nc); err != nil {
+		t.Fatal(err)
+	}
+	var full atomic.Int64
+	if _, err := nc.Subscribe("_INBOX.>", func(m *nats.Msg) {
+		if strings.Contains(string(m.Data), `"err_code":10167`) {
+			full.Add(1)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	log := openOn(t, nc)
+	p := runPublisher(t, log, stream.PublisherConfig{GiveUp: eventstest.Patience})
+	rec := newResults()
+	for i := range each {
+		for room := range rooms {
+			for _, n := range []int{i, max(i-1, 0)} { // the one before once more
+				id := fmt.Sprintf("room-%02d.%03d", room, n)
+				if err := p.Submit(id[:7], id, fmt.Appendf(nil, `{"id":%q}`, id), rec.expect(id)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	rec.left.Wait()
+	if len(rec.failed) > 0 {
+		t.Fatalf("%d failed, first %v", len(rec.failed), rec.failed[0])
+	}
+	if full.Load() == 0 {
+		t.Error("the queue was never full")
+	}
+	checkStored(t, log, rec, rooms, each)
+}
+
+// checkStored reads rooms of events "<room>.<number>": each is there once, in
+// order, where all its acknowledgements say.
+func checkStored(t *testing.T, log *stream.Log, rec *results, rooms, each int) {
+	t.Helper()
+	seen := map[string]int{}
+	err := log.Replay(t.Context(), stream.ReplayOptions{}, func(ev *stream.Stored) error {
+		id := fmt.Sprintf("%s.%03d", ev.Room, seen[ev.Room])
+		if want := fmt.Sprintf(`{"id":%q}`, id); string(ev.Data) != want {
+			return fmt.Errorf("seq %d is %s, want %s", ev.Seq, ev.Data, want)
+		}
+		if len(rec.acks[id]) == 0 {
+			return fmt.Errorf("%s was not acknowledged", id)
+		}
+		for _, ack := range rec.acks[id] {
+			if ack.Seq != ev.Seq {
+				return fmt.Errorf("%s is at %d and was acknowledged at %d", id, ev.Seq, ack.Seq)
+			}
+		}
+		seen[ev.Room]++
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(seen) != rooms {
+		t.Errorf("%d rooms, want %d", len(seen), rooms)
+	}
+	for room, n := range seen {
+		if n != each {
+			t.Errorf("%s has %d events, want %d", room, n, each)
+		}
 	}
 }

@@ -85,10 +85,11 @@ func BenchmarkFeedDelivery(b *testing.B) {
 	eventstest.Eventually(b, eventstest.Patience, func() bool { return c.n.Load() == seq })
 }
 
-// BenchmarkReplay reads a stream of 100,000 events in 1,000 rooms; one op is
-// one replay.
+// BenchmarkReplay reads a stream of a million events in 1,000 rooms, or one of
+// its rooms, beside the figure of an ordered consumer alone; one op is one
+// reading.
 func BenchmarkReplay(b *testing.B) {
-	const events, rooms = 100_000, 1000
+	const events, rooms = 1_000_000, 1000
 	bus := eventstest.New(b)
 	l := bus.Log(b)
 	load(b, bus, events, rooms)
@@ -110,6 +111,42 @@ func BenchmarkReplay(b *testing.B) {
 			b.ReportMetric(float64(b.N)*float64(n)/b.Elapsed().Seconds(), "events/s")
 		})
 	}
+	js, err := jetstream.New(bus.ConnectAs(b, eventstest.Admin))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, opts := range map[string][]jetstream.PullConsumeOpt{
+		"nats.go":            nil,
+		"nats.go-large-pull": {jetstream.PullMaxMessages(5000), jetstream.PullThresholdMessages(2500)},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				consumeAll(b, js, events, opts)
+			}
+			b.ReportMetric(float64(b.N)*events/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+}
+
+// consumeAll reads n messages with an ordered consumer of nats.go.
+func consumeAll(b *testing.B, js jetstream.JetStream, n int, opts []jetstream.PullConsumeOpt) {
+	b.Helper()
+	cons, err := js.OrderedConsumer(eventstest.Context(b), "CHAT", jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	done := make(chan struct{})
+	consuming, err := cons.Consume(func(jetstream.Msg) {
+		if n--; n == 0 {
+			close(done)
+		}
+	}, opts...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	<-done
+	consuming.Stop()
 }
 
 // BenchmarkFill reads 10,000 events of a room.
@@ -159,7 +196,7 @@ func load(b *testing.B, bus *eventstest.Bus, events, rooms int) {
 	}
 	data := make([]byte, 150)
 	for i := range events {
-		if _, err := js.PublishMsgAsync(&nats.Msg{Subject: fmt.Sprint("chat.r", i%rooms), Data: data}); err != nil {
+		if _, err := js.PublishMsgAsync(&nats.Msg{Subject: fmt.Sprint("chat.r", i%rooms), Data: data}, jetstream.WithStallWait(eventstest.Patience)); err != nil {
 			b.Fatal(err)
 		}
 	}

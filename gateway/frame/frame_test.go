@@ -204,24 +204,58 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+// BenchmarkDecode reads a send frame, beside the figure of encoding/json.
 func BenchmarkDecode(b *testing.B) {
 	data := []byte(`{"type":"send","id":"m-0000001","room":"lobby","text":"` + strings.Repeat("a message ", 15) + `"}`)
-	var f frame.Client
-	b.ReportAllocs()
-	b.SetBytes(int64(len(data)))
-	for b.Loop() {
-		if err, _ := frame.Decode(data, &f); err != nil {
-			b.Fatal(err)
+	b.Run("frame", func(b *testing.B) {
+		var f frame.Client
+		b.ReportAllocs()
+		b.SetBytes(int64(len(data)))
+		for b.Loop() {
+			if err, _ := frame.Decode(data, &f); err != nil {
+				b.Fatal(err)
+			}
 		}
-	}
+	})
+	b.Run("encoding-json", func(b *testing.B) {
+		b.ReportAllocs()
+		b.SetBytes(int64(len(data)))
+		for b.Loop() {
+			var f struct{ Type, ID, Room, Text string }
+			if err := json.Unmarshal(data, &f); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
+// BenchmarkAppendEvent puts stored bytes into an event frame, beside the figure
+// of encoding/json.
 func BenchmarkAppendEvent(b *testing.B) {
-	stored := &stream.Stored{Room: "lobby", Seq: 12, Prev: 10, Time: at, Data: []byte(strings.Repeat("x", 250))}
-	buf := make([]byte, 0, 4096)
-	b.ReportAllocs()
-	for b.Loop() {
-		buf = frame.AppendEvent(buf[:0], stored)
-	}
-	b.SetBytes(int64(len(buf)))
+	stored := &stream.Stored{Room: "lobby", Seq: 12, Prev: 10, Time: at, Data: []byte(`{"v":1,"text":"` + strings.Repeat("x", 230) + `"}`)}
+	b.Run("frame", func(b *testing.B) {
+		buf := make([]byte, 0, 4096)
+		b.ReportAllocs()
+		for b.Loop() {
+			buf = frame.AppendEvent(buf[:0], stored)
+		}
+		b.SetBytes(int64(len(buf)))
+	})
+	b.Run("encoding-json", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			data, err := json.Marshal(struct {
+				Type  string          `json:"type"`
+				Room  string          `json:"room"`
+				Seq   uint64          `json:"seq"`
+				Prev  uint64          `json:"prev"`
+				Time  time.Time       `json:"ts"`
+				Event json.RawMessage `json:"event"`
+			}{"event", stored.Room, stored.Seq, stored.Prev, stored.Time, stored.Data})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.SetBytes(int64(len(data)))
+		}
+	})
 }

@@ -304,3 +304,28 @@ func (s *stack) readModel() query.Backend {
 	})
 	return m
 }
+
+// What was deleted a moment ago cannot be reacted to, although the read model
+// knew the message before it knew of the deletion.
+func TestTargetDeletedJustNow(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, 1, nil)
+	c := s.connect(0, 0)
+	c.join("fresh")
+	eventually(t, "the publisher takes events", func() bool {
+		c.say(`{"type":"send","room":"fresh","id":"first","text":"x"}`)
+		return c.answer("first").Type == "ack"
+	})
+	for i := range 50 {
+		c.say(`{"type":"send","room":"fresh","id":"m%d","text":"x"}`, i)
+		seq := c.answer(fmt.Sprintf("m%d", i)).Seq
+		c.say(`{"type":"delete","room":"fresh","id":"d%d","target":%d}`, i, seq)
+		if f := c.answer(fmt.Sprintf("d%d", i)); f.Type != "ack" {
+			t.Fatalf("round %d: the deletion gave %+v", i, f)
+		}
+		c.say(`{"type":"react","room":"fresh","id":"r%d","target":%d,"emoji":"👍","on":true}`, i, seq)
+		if f := c.answer(fmt.Sprintf("r%d", i)); f.Code != "not_found" {
+			t.Fatalf("round %d: a reaction to what was deleted gave %+v", i, f)
+		}
+	}
+}

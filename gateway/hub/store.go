@@ -156,8 +156,9 @@ func (s *session) checkTarget(f *frame.Client, r *room) error {
 	if f.Type == frame.Send {
 		return nil
 	}
-	head, _ := r.position()
-	fence := min(f.Target, head)
+	// Up to the head: a deletion that this gateway has shown or acknowledged
+	// counts, and it is later than the message.
+	fence, _ := r.position()
 	ctx, cancel := context.WithTimeout(s.h.ctx, queryTimeout)
 	defer cancel()
 	t, err := s.h.query.Target(ctx, query.TargetRequest{Room: r.name, Seq: f.Target, AtLeast: fence})

@@ -85,7 +85,9 @@ func (in *inbox) makeRoom(need int) {
 		size = min(need, max(size, trustedIn, 4*have))
 	}
 	size = max(size, have+1)
-	if bufferClass(size) != bufferClass(len(in.buf.b)) {
+	// Long buffers have the length that was asked for: a full one may have to grow
+	// within its class. Otherwise it grows by classes, not with every read.
+	if bufferClass(size) != bufferClass(len(in.buf.b)) || have == len(in.buf.b) {
 		in.move(getBuffer(size))
 		return
 	}

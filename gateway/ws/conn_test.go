@@ -491,3 +491,36 @@ func descriptors(t testing.TB) int {
 	}
 	return len(entries)
 }
+
+// Over TLS every frame goes through a writer that starts and ends all the time;
+// one that ends must never take the connection with it.
+func TestManyWritersOfOneConnection(t *testing.T) {
+	t.Parallel()
+	const conns, frames = 8, 4000
+	h := newHandler()
+	s := startListener(t, ws.Config{Handler: h, Heartbeat: time.Hour}, certificate(t))
+	t.Cleanup(func() { shutdown(t, s.Engine) })
+	var wg sync.WaitGroup
+	for range conns {
+		p := dial(t, s)
+		c := wait(t, h.opened)
+		wg.Go(func() {
+			for n := range uint32(frames) {
+				f := ws.NewBinary(binary.BigEndian.AppendUint32(nil, n))
+				c.Send(f)
+				f.Release()
+				runtime.Gosched() // lets the writer run out of frames
+			}
+		})
+		wg.Go(func() {
+			for n := range uint32(frames) {
+				f, err := gobwas.ReadFrame(p.br)
+				if err != nil || binary.BigEndian.Uint32(f.Payload) != n {
+					t.Errorf("frame %d: %v, %v", n, f.Payload, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}

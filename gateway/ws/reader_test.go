@@ -262,3 +262,24 @@ func BenchmarkReader(b *testing.B) {
 		})
 	}
 }
+
+// However long a frame and however its bytes arrive, there is always room for
+// more: a read into nothing would go on for ever.
+func TestInboxAlwaysHasRoom(t *testing.T) {
+	t.Parallel()
+	for _, need := range []int{100, 600 << 10, 9<<20 + 14, 16<<20 + 14} {
+		for _, part := range []int{1000, 4096, 65537, 1 << 20} {
+			in := newInbox()
+			for have := 0; have < need; {
+				in.makeRoom(need)
+				n := min(len(in.free()), part, need-have)
+				if n == 0 {
+					t.Fatalf("no room in %d bytes after %d of %d, %d at a time", len(in.buf.b), have, need, part)
+				}
+				in.w += n
+				have += n
+			}
+			in.release()
+		}
+	}
+}

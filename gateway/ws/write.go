@@ -101,14 +101,12 @@ var batches = sync.Pool{New: func() any { return new(batch) }}
 // writeLoop is the writer goroutine: it writes until nothing waits.
 func (c *conn) writeLoop() {
 	b, _ := batches.Get().(*batch)
-	for c.take(b) {
+	more, fin := c.take(b)
+	for ; more; more, fin = c.take(b) {
 		err := c.flush(b)
 		c.settleBatch(b, err)
 	}
 	batches.Put(b)
-	c.mu.Lock()
-	fin := c.out.writing // take left the end to us
-	c.mu.Unlock()
 	if fin {
 		shutdownWrite(c.nc)
 		c.mu.Lock()
@@ -120,8 +118,9 @@ func (c *conn) writeLoop() {
 
 // take moves waiting frames into the batch. When nothing waits, the writer is
 // done, but for a FIN that is to be sent: after finish asked for it nothing is
-// queued any more.
-func (c *conn) take(b *batch) bool {
+// queued any more. fin has to be known here: as soon as the mutex is free another
+// Send may have started another writer, whose connection is not to be ended.
+func (c *conn) take(b *batch) (more, fin bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := &c.out
@@ -129,12 +128,13 @@ func (c *conn) take(b *batch) bool {
 		if cap(o.queue) > 2*batchFrames {
 			o.queue = nil // a burst is over
 		}
-		if !c.fin || c.broken {
+		fin = c.fin && !c.broken
+		if !fin {
 			o.writing = false
 			_ = c.nc.SetWriteDeadline(time.Time{})
 			c.changed.Broadcast()
 		}
-		return false
+		return false, fin
 	}
 	b.n, b.bytes = 0, 0
 	for _, f := range o.queue {
@@ -163,7 +163,7 @@ func (c *conn) take(b *batch) bool {
 		deadline = time.Now().Add(c.eng.cfg.WriteStall)
 	}
 	_ = c.nc.SetWriteDeadline(deadline)
-	return true
+	return true, false
 }
 
 // flush writes the batch, waiting for the socket as long as the deadline says.

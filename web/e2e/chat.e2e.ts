@@ -56,6 +56,7 @@ test('rooms are opened, count what is unread, and show where it begins', async (
   await ana.sees('two')
   await ana.page.getByRole('separator', { name: 'New' }).waitFor()
   await ana.page.getByRole('link', { name: '#deep-sea' }).click()
+  await ana.page.getByRole('heading', { name: 'deep-sea' }).waitFor()
   expect(await ana.field('Message').inputValue()).toBe('a draft')
   await ana.field('Message').press('Alt+ArrowDown')
   await ana.page.getByRole('heading', { name: 'lobby' }).waitFor()
