@@ -3,6 +3,7 @@ package sink_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -17,7 +18,15 @@ import (
 	"partyline/events/stream"
 )
 
-func TestMain(m *testing.M) { embeddedtest.Main(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(helperVariable) != "" && len(os.Args) == 1 {
+		if err := runHelper(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		return
+	}
+	embeddedtest.Main(m)
+}
 
 // rig is a bus, a store and what is needed between them.
 type rig struct {
