@@ -41,7 +41,8 @@ type room struct {
 	events   int64
 	lastSeq  uint64
 	lastTime int64
-	dirty    bool // differs from the table
+	stored   bool // has a row
+	dirty    bool // differs from the row
 }
 
 // Writer folds events into the tables. Rows of rooms that were touched are kept
@@ -138,22 +139,37 @@ func (w *Writer) Flush() error {
 }
 
 func (w *Writer) write(r *room) error {
-	if r.events == 0 {
+	switch {
+	case r.events == 0:
 		delete(w.byName, r.name)
 		delete(w.byID, r.id)
 		w.nextID = 0
 		return exec(w.conn, `DELETE FROM room WHERE id = ?`, func(s *sqlite.Stmt) { s.BindInt64(1, r.id) })
+	case r.stored:
+		// The name stays, so that its index is not touched.
+		return exec(w.conn, `UPDATE room SET topic = ?, messages = ?, events = ?, last_seq = ?, last_ts = ?
+			WHERE id = ?`, func(s *sqlite.Stmt) {
+			r.bindState(s, 1)
+			s.BindInt64(6, r.id)
+		})
+	default:
+		r.stored = true
+		return exec(w.conn, `INSERT INTO room (id, name, topic, messages, events, last_seq, last_ts)
+			VALUES (?, ?, ?, ?, ?, ?, ?)`, func(s *sqlite.Stmt) {
+			s.BindInt64(1, r.id)
+			s.BindText(2, r.name)
+			r.bindState(s, 3)
+		})
 	}
-	return exec(w.conn, `INSERT OR REPLACE INTO room (id, name, topic, messages, events, last_seq, last_ts)
-		VALUES (?, ?, ?, ?, ?, ?, ?)`, func(s *sqlite.Stmt) {
-		s.BindInt64(1, r.id)
-		s.BindText(2, r.name)
-		s.BindText(3, r.topic)
-		s.BindInt64(4, r.messages)
-		s.BindInt64(5, r.events)
-		s.BindInt64(6, int64(r.lastSeq))
-		s.BindInt64(7, r.lastTime)
-	})
+}
+
+// bindState binds what changes of a room, from the given parameter on.
+func (r *room) bindState(s *sqlite.Stmt, from int) {
+	s.BindText(from, r.topic)
+	s.BindInt64(from+1, r.messages)
+	s.BindInt64(from+2, r.events)
+	s.BindInt64(from+3, int64(r.lastSeq))
+	s.BindInt64(from+4, r.lastTime)
 }
 
 // room returns a room by its number.
@@ -214,6 +230,7 @@ func (w *Writer) load(query string, bind func(*sqlite.Stmt)) (*room, error) {
 		events:   s.ColumnInt64(4),
 		lastSeq:  uint64(s.ColumnInt64(5)),
 		lastTime: s.ColumnInt64(6),
+		stored:   true,
 	}
 	return r, s.Reset()
 }
