@@ -82,7 +82,7 @@ e2e: build ## two users in a real browser against the real binary
 
 .PHONY: soak
 soak: bin ## what takes long: many kill rounds, long replays, 15,000 connections, fuzzing
-	@PARTYLINE_SOAK=1 go test -race -p 1 -timeout 60m -count 1 -run 'Soak|Kill' -v ./cmd/... ./events/... ./projections/... | grep -vE '^=== '
+	@PARTYLINE_SOAK=1 go test -race -p 1 -timeout 60m -count 1 -run 'Soak|Kill' -v ./cmd/... ./events/... ./projections/... ./analytics/... | grep -vE '^=== '
 	@cd bench && go run . -scenarios fifteen -targets fsync -chat 5m
 	@$(MAKE) --no-print-directory fuzz
 

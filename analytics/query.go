@@ -18,8 +18,8 @@ type Range struct {
 	Gateway string    // "": all
 }
 
-// queryLimit bounds one question of the page.
-const queryLimit = 10 * time.Second
+// defaultQueryLimit bounds one question of the page.
+const defaultQueryLimit = 10 * time.Second
 
 // ErrRange is wrapped for a range that no answer has.
 var ErrRange = errors.New("the time range")
@@ -171,7 +171,7 @@ func (s *Service) Summary(ctx context.Context, r Range) (Summary, error) {
 	if err := errors.Join(r.check(), s.available()); err != nil {
 		return sum, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, queryLimit)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.queryLimit)
 	defer cancel()
 	q, args := s.view(r, "v_summary", "total, succeeded, failed, refused, errors, abandoned, pending, success_rate, joined, closes, abnormal_closes, frames_in, frames_out, bytes_in, bytes_out, rows_dropped", "")
 	err := s.store.Conn().QueryRow(ctx, q, args...).Scan(&sum.Total, &sum.Succeeded, &sum.Failed, &sum.Refused, &sum.Errored, &sum.Abandoned,
@@ -222,7 +222,7 @@ func (s *Service) Series(ctx context.Context, r Range, step time.Duration) ([]Po
 	if err := errors.Join(r.check(), s.available()); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, queryLimit)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.queryLimit)
 	defer cancel()
 	q, args := s.view(r, "v_series", "*", ", step = {step:UInt32}")
 	points := []Point{}
@@ -277,7 +277,7 @@ func (s *Service) Attempts(ctx context.Context, r Range, f AttemptFilter) ([]Att
 	if err := errors.Join(r.check(), s.available()); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, queryLimit)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.queryLimit)
 	defer cancel()
 	q, args := s.view(r, "v_attempts", `started, toString(conn) AS conn_id, trace, gateway, outcome, last_stage, failed_stage, error_type, error_detail, status,
 		path, origin, ua_name, os, family, tls_version, http_version, proxied, upgraded_us, joined_us, closed, age_us, close_code, close_initiator,

@@ -32,6 +32,7 @@ type Config struct {
 	Logger     *slog.Logger  // nil: discard
 
 	options, consoleOptions *clickhouse.Options // tests: instead of a DSN
+	queryLimit              time.Duration       // of one question of the page; 0: defaultQueryLimit
 }
 
 // Errors of a Service.
@@ -74,6 +75,9 @@ type Service struct {
 func New(cfg Config, nc *nats.Conn) (*Service, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.queryLimit == 0 {
+		cfg.queryLimit = defaultQueryLimit
 	}
 	s := &Service{cfg: cfg, log: cfg.Logger, slots: make(chan struct{}, consoleQueries)}
 	options, err := s.source()
@@ -171,7 +175,7 @@ func (s *Service) Run(ctx context.Context) error {
 			}
 		})
 		if s.child.Wait(ctx) != nil {
-			return nil //nolint:nilerr // stopped before there was a store
+			return nil // stopped before there was a store
 		}
 	}
 	return s.sink.Run(ctx)

@@ -146,7 +146,6 @@ func TestEveryViewIsExact(t *testing.T) {
 		"hour": {Since: until.Add(-2 * time.Hour).Truncate(time.Minute), Until: until.Add(-time.Hour).Truncate(time.Minute)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			checkSummary(t, l, samples, r)
 			checkSeries(t, l, samples, r)
 			checkAttempts(t, l, samples, r)
@@ -414,7 +413,6 @@ func checkAttempts(t *testing.T, l *lab, samples []sample, r analytics.Range) {
 		}
 	}
 	if len(want) > 500 {
-		want = want[:0]
 		if len(got) != 500 {
 			t.Errorf("%d attempts, want the limit", len(got))
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -90,7 +91,12 @@ func rulesFor(library string, readWrite []string) []rule {
 	for _, dir := range []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib"} {
 		rules = append(rules, rule{dir, rightsRead | unix.LANDLOCK_ACCESS_FS_EXECUTE})
 	}
-	for _, name := range []string{"/etc/ld.so.cache", "/proc", "/sys", "/dev/urandom", "/dev/random"} {
+	// Not all of /proc: the command lines of other processes may hold secrets.
+	for _, name := range []string{"/proc/self", "/proc/meminfo", "/proc/stat", "/proc/cpuinfo", "/proc/loadavg", "/proc/uptime",
+		"/proc/vmstat", "/proc/diskstats", "/proc/filesystems", "/proc/sys"} {
+		rules = append(rules, rule{name, rightsRead})
+	}
+	for _, name := range []string{"/etc/ld.so.cache", "/sys", "/dev/urandom", "/dev/random"} {
 		rules = append(rules, rule{name, rightsRead})
 	}
 	rules = append(rules, rule{"/dev/null", rightsRead | unix.LANDLOCK_ACCESS_FS_WRITE_FILE})
@@ -100,16 +106,25 @@ func rulesFor(library string, readWrite []string) []rule {
 	return rules
 }
 
-// add adds the rule; a path that this system does not have needs none.
+// add adds the rule; a path that this system does not have needs none. A rule
+// below /proc holds only as long as its file stays in the kernel's cache: such
+// files are left open for the whole life of the child.
 func (r rule) add(ruleset int, handled uint64) error {
-	fd, err := unix.Open(r.path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	volatile := strings.HasPrefix(r.path, "/proc/")
+	flags := unix.O_PATH | unix.O_CLOEXEC
+	if volatile {
+		flags = unix.O_PATH
+	}
+	fd, err := unix.Open(r.path, flags, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("sandbox rule for %s: %w", r.path, err)
 	}
-	defer unix.Close(fd)
+	if !volatile {
+		defer unix.Close(fd)
+	}
 	var stat unix.Stat_t
 	if err := unix.Fstat(fd, &stat); err != nil {
 		return fmt.Errorf("sandbox rule for %s: %w", r.path, err)

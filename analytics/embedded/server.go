@@ -221,7 +221,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer s.update(func(st *Status) { st.State, st.PID = StateStopped, 0 })
 	library, err := s.library(ctx)
 	if err != nil {
-		return nil //nolint:nilerr // ctx ended: a clean stop
+		return nil // ctx ended: a clean stop
 	}
 	s.update(func(st *Status) { st.Library = library })
 	for delay := firstDelay; ctx.Err() == nil; {
@@ -288,7 +288,7 @@ func (s *Server) runChild(ctx context.Context, library string) error {
 	defer s.setDown()
 	if err := s.awaitPort(ctx, exited, said); err != nil {
 		input.Close()
-		stopChild(cmd, exited)
+		_ = stopChild(cmd, exited) // err says more
 		return err
 	}
 	s.update(func(st *Status) { st.State, st.Error = StateRunning, "" })
@@ -300,7 +300,7 @@ func (s *Server) runChild(ctx context.Context, library string) error {
 		return said.explain(err)
 	case <-ctx.Done():
 		input.Close() // the end of its input is the request to stop
-		stopChild(cmd, exited)
+		_ = stopChild(cmd, exited) // it was asked to, so that nobody cares how
 		return ctx.Err()
 	}
 }
@@ -392,15 +392,16 @@ func (s *Server) setDown() {
 }
 
 // stopChild waits for a child whose input was ended, and kills it when it takes
-// too long.
-func stopChild(cmd *exec.Cmd, exited <-chan error) {
+// too long. It returns how the child exited.
+func stopChild(cmd *exec.Cmd, exited <-chan error) error {
 	limit := time.NewTimer(stopLimit)
 	defer limit.Stop()
 	select {
-	case <-exited:
+	case err := <-exited:
+		return err
 	case <-limit.C:
 		_ = cmd.Process.Kill() // it may have ended meanwhile
-		<-exited
+		return <-exited
 	}
 }
 

@@ -123,7 +123,7 @@ func (s *Sink) Run(ctx context.Context) error {
 		began := s.Status().Batches
 		err := s.session(ctx, js)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // a clean stop
 		}
 		if s.Status().Batches > began {
 			delay = firstDelay

@@ -100,6 +100,12 @@ func New(cfg Config) (*Store, error) {
 // ErrConfig and never contain the password.
 func ParseDSN(dsn string) (*clickhouse.Options, error) {
 	options, err := clickhouse.ParseDSN(dsn)
+	scheme, _, _ := strings.Cut(dsn, "://")
+	switch scheme {
+	case "clickhouse", "tcp", "http", "https":
+	default:
+		err = ErrConfig // the client takes any for clickhouse://
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: clickhouse.dsn is not of the form clickhouse://user:password@host:9000/database", ErrConfig)
 	}
