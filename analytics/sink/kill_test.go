@@ -59,7 +59,7 @@ func runHelper() error {
 	if err != nil {
 		return err
 	}
-	s, err := sink.New(sink.Config{Rows: 500, Wait: 20 * time.Millisecond, RollUpEvery: 50 * time.Millisecond, Logger: log}, nc, st)
+	s, err := sink.New(sink.Config{Rows: 2000, Wait: 20 * time.Millisecond, RollUpEvery: 50 * time.Millisecond, PinnedFor: 4 * time.Second, Logger: log}, nc, st)
 	if err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (p *producer) run(ctx context.Context, js jetstream.JetStream) error {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(2 * time.Millisecond):
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
 	return nil
@@ -281,14 +281,14 @@ func TestTwoSinks(t *testing.T) {
 	p := &producer{}
 	produced := make(chan error, 1)
 	go func() { produced <- p.run(ctx, r.js) }()
-	_, stopFirst := r.sink(t, sink.Config{Rows: 300})
-	second, _ := r.sink(t, sink.Config{Rows: 700})
+	_, stopFirst := r.sink(t, sink.Config{Rows: 1500})
+	second, _ := r.sink(t, sink.Config{Rows: 2000})
 	for range 3 {
 		seen := p0(r, t)
 		eventstest.Eventually(t, time.Minute, func() bool { return p0(r, t) > seen })
 		stopFirst()
 		eventstest.Eventually(t, time.Minute, func() bool { return second.Status().Active })
-		_, stopFirst = r.sink(t, sink.Config{Rows: 300})
+		_, stopFirst = r.sink(t, sink.Config{Rows: 1500})
 	}
 	stop()
 	if err := <-produced; err != nil {
@@ -337,7 +337,7 @@ func TestStoreWrittenByTwo(t *testing.T) {
 func TestDeadGatewayIsBuried(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	s, _ := r.sink(t, sink.Config{LostAfter: 500 * time.Millisecond})
+	s, _ := r.sink(t, sink.Config{LostAfter: 4 * time.Second})
 	open, alive := attempt("dead", time.Now().UTC(), 0), attempt("alive", time.Now().UTC(), 0)
 	r.publish(t, "dead", open...)
 	r.publish(t, "alive", alive...)

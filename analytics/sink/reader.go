@@ -17,6 +17,7 @@ import (
 // Bounds of reading.
 const (
 	pullMessages = 512
+	pullFor      = 2 * time.Second // a request for messages, well below Config.PinnedFor
 	tick         = 200 * time.Millisecond // how long a read waits at most
 	callLimit    = time.Minute            // of one call to the store
 )
@@ -30,6 +31,7 @@ type reader struct {
 	stream   string
 	base     uint64
 
+	pin        string // of this reader, as the latest message has it
 	checkpoint uint64 // in the store
 	next       uint64 // sequence that comes next
 
@@ -83,17 +85,41 @@ func (r *reader) run(ctx context.Context) error {
 		if err := r.catchUp(ctx); err != nil {
 			return err
 		}
+		if moved, err = r.pinned(ctx); err != nil {
+			return err
+		}
+		if !moved {
+			continue
+		}
 		if _, err := r.js.ResetConsumerToSequence(ctx, stream.ConnStream, Consumer, r.next); err != nil {
 			return fmt.Errorf("moving the consumer of telemetry: %w", err)
 		}
-		moved = true
 	}
 }
+
+// pinned reports whether this reader is the one who is to write. If each of two
+// moved the consumer, neither would get on.
+func (r *reader) pinned(ctx context.Context) (bool, error) {
+	info, err := r.consumer.Info(ctx)
+	if err != nil {
+		return false, fmt.Errorf("consumer of telemetry: %w", err)
+	}
+	for _, group := range info.PriorityGroups {
+		if group.Group == priorityGroup {
+			return group.PinnedClientID == r.pin, nil
+		}
+	}
+	return false, nil
+}
+
+// pinHeader is the header by which the server tells a reader its pin.
+const pinHeader = "Nats-Pin-Id"
 
 // iterate reads messages. moved says that the consumer was just moved to next,
 // so that the first message may come after a hole: what is missing is gone.
 func (r *reader) iterate(ctx context.Context, moved bool) error {
-	messages, err := r.consumer.Messages(jetstream.PullPriorityGroup(priorityGroup), jetstream.PullMaxMessages(pullMessages))
+	messages, err := r.consumer.Messages(jetstream.PullPriorityGroup(priorityGroup),
+		jetstream.PullMaxMessages(pullMessages), jetstream.PullExpiry(pullFor), jetstream.WithMessagesErrOnMissingHeartbeat(false))
 	if err != nil {
 		return fmt.Errorf("reading telemetry: %w", err)
 	}
@@ -116,6 +142,9 @@ func (r *reader) iterate(ctx context.Context, moved bool) error {
 			return fmt.Errorf("reading telemetry: %w", err)
 		}
 		seq := meta.Sequence.Stream
+		if pin := msg.Headers().Get(pinHeader); pin != "" {
+			r.pin = pin
+		}
 		switch {
 		case seq < r.next:
 			continue
@@ -172,7 +201,7 @@ func (r *reader) take(ctx context.Context, msg jetstream.Msg, meta *jetstream.Ms
 	r.noteProgress(false)
 	if len(r.batch.Events)+len(r.batch.Reports) == 0 {
 		r.noteProgress(true)
-		return nil
+		return r.buryDead(ctx)
 	}
 	if len(r.batch.Events)+len(r.batch.Reports) >= r.cfg.Rows {
 		if err := r.flush(ctx); err != nil {
@@ -180,7 +209,10 @@ func (r *reader) take(ctx context.Context, msg jetstream.Msg, meta *jetstream.Ms
 		}
 		return r.rollUpDue(ctx)
 	}
-	return r.flushDue(ctx)
+	if err := r.flushDue(ctx); err != nil {
+		return err
+	}
+	return r.buryDead(ctx)
 }
 
 func sameDay(a, b time.Time) bool {
@@ -265,7 +297,7 @@ func (r *reader) flush(ctx context.Context) error {
 // noteProgress tells the status how far the reader is; stored says that nothing
 // is left in the batch.
 func (r *reader) noteProgress(stored bool) {
-	if r.pending > 0 {
+	if r.pending > 0 && time.Since(r.lastAt) > r.cfg.LostAfter/4 {
 		r.current = time.Time{}
 	} else if r.current.IsZero() {
 		r.current = time.Now()

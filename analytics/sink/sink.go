@@ -21,6 +21,7 @@ type Config struct {
 	Rows        int           // that a batch may have; 0: 10,000
 	Wait        time.Duration // from the first row of a batch to its insert; 0: 1 s
 	RollUpEvery time.Duration // between roll-ups; 0: 5 s
+	PinnedFor   time.Duration // silence after which another sink becomes the writer; 0: 10 s
 	LostAfter   time.Duration // silence after which a gateway is dead; 0: 90 s, more than lc.HeartbeatEvery
 	Logger      *slog.Logger  // nil: discard
 }
@@ -29,7 +30,6 @@ type Config struct {
 const (
 	Consumer      = "analytics"
 	priorityGroup = "sink"
-	pinnedTTL     = 3 * time.Second
 )
 
 // ErrRewound is wrapped when the stream ends before what the store has of it:
@@ -80,6 +80,9 @@ func New(cfg Config, nc *nats.Conn, s *store.Store) (*Sink, error) {
 	}
 	if cfg.RollUpEvery <= 0 {
 		cfg.RollUpEvery = 5 * time.Second
+	}
+	if cfg.PinnedFor <= 0 {
+		cfg.PinnedFor = 10 * time.Second
 	}
 	if cfg.LostAfter <= 0 {
 		cfg.LostAfter = 6 * lc.HeartbeatEvery
@@ -185,7 +188,7 @@ func (s *Sink) session(ctx context.Context, js jetstream.JetStream) error {
 		AckPolicy:      jetstream.AckNonePolicy,
 		PriorityPolicy: jetstream.PriorityPolicyPinned,
 		PriorityGroups: []string{priorityGroup},
-		PinnedTTL:      pinnedTTL,
+		PinnedTTL:      s.cfg.PinnedFor,
 	})
 	if err != nil {
 		return fmt.Errorf("consumer of telemetry: %w", err)

@@ -60,6 +60,7 @@ func (r *rig) sink(t *testing.T, cfg sink.Config) (*sink.Sink, func()) {
 	if cfg.Wait == 0 {
 		cfg.Wait = 50 * time.Millisecond
 	}
+	cfg.PinnedFor = 4 * time.Second
 	if cfg.RollUpEvery == 0 {
 		cfg.RollUpEvery = 100 * time.Millisecond
 	}
@@ -127,7 +128,7 @@ func (r *rig) counts(t *testing.T) counts {
 // await waits until the counts are the wanted ones and stay so for a roll-up.
 func (r *rig) await(t *testing.T, want counts) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var got counts
 	for ctx.Err() == nil {
