@@ -19,9 +19,10 @@ const closeLost = 1006
 
 // buryDead looks for gateways that died and publishes the end of their
 // connections. Only a reader that had everything for long enough may judge: a
-// gateway whose messages wait in the stream is not silent.
-func (r *reader) buryDead(ctx context.Context) error {
-	if r.current.IsZero() || time.Since(r.current) < r.cfg.LostAfter || time.Since(r.looked) < r.cfg.LostAfter/4 {
+// gateway whose messages wait in the stream is not silent. upto is the time up to
+// which the stream was read; the reader's own delays do not count.
+func (r *reader) buryDead(ctx context.Context, upto time.Time) error {
+	if r.current.IsZero() || upto.Sub(r.current) < r.cfg.LostAfter || time.Since(r.looked) < r.cfg.LostAfter/4 {
 		return nil
 	}
 	r.looked = time.Now()
@@ -32,7 +33,7 @@ func (r *reader) buryDead(ctx context.Context) error {
 		return err
 	}
 	for name, lastHeard := range gateways {
-		if time.Since(r.heard[name]) < r.cfg.LostAfter {
+		if upto.Sub(r.heard[name]) < r.cfg.LostAfter {
 			continue
 		}
 		if err := r.bury(ctx, name, lastHeard); err != nil {

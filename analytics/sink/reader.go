@@ -17,7 +17,7 @@ import (
 // Bounds of reading.
 const (
 	pullMessages = 512
-	pullFor      = 2 * time.Second // a request for messages, well below Config.PinnedFor
+	pullFor      = 2 * time.Second        // a request for messages, well below Config.PinnedFor
 	tick         = 200 * time.Millisecond // how long a read waits at most
 	callLimit    = time.Minute            // of one call to the store
 )
@@ -42,9 +42,10 @@ type reader struct {
 	rolled  time.Time
 	pending uint64 // in the stream behind the last message read
 
-	heard   map[string]time.Time // when each gateway was last heard, by the clock here
-	current time.Time            // since when everything was read; zero: it is not
+	heard   map[string]time.Time // when each gateway was last heard, by the clock of the stream
+	current time.Time            // since when everything was read, by the clock of the stream; zero: it is not
 	looked  time.Time            // when dead gateways were last looked for
+	asked   time.Time            // when the consumer was last asked where it is
 }
 
 // errGap ends an iterator: the consumer has to be moved to where the store is.
@@ -97,19 +98,40 @@ func (r *reader) run(ctx context.Context) error {
 	}
 }
 
-// pinned reports whether this reader is the one who is to write. If each of two
-// moved the consumer, neither would get on.
+// pinned reports whether this reader is the one who is to write, or nobody is.
+// If each of two moved the consumer, neither would get on.
 func (r *reader) pinned(ctx context.Context) (bool, error) {
 	info, err := r.consumer.Info(ctx)
 	if err != nil {
 		return false, fmt.Errorf("consumer of telemetry: %w", err)
 	}
+	return r.mayMove(info), nil
+}
+
+func (r *reader) mayMove(info *jetstream.ConsumerInfo) bool {
 	for _, group := range info.PriorityGroups {
 		if group.Group == priorityGroup {
-			return group.PinnedClientID == r.pin, nil
+			return group.PinnedClientID == r.pin || group.PinnedClientID == ""
 		}
 	}
-	return false, nil
+	return true
+}
+
+// lookAhead returns errGap when nothing comes because the consumer is ahead of
+// the store: a writer ended with messages that it had not written.
+func (r *reader) lookAhead(ctx context.Context) error {
+	if time.Since(r.asked) < r.cfg.PinnedFor/4 || len(r.batch.Events)+len(r.batch.Reports) > 0 {
+		return nil
+	}
+	r.asked = time.Now()
+	info, err := r.consumer.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("consumer of telemetry: %w", err)
+	}
+	if info.Delivered.Stream >= r.next && r.mayMove(info) {
+		return errGap
+	}
+	return nil
 }
 
 // pinHeader is the header by which the server tells a reader its pin.
@@ -179,7 +201,10 @@ func (r *reader) idle(ctx context.Context) error {
 	if err := r.rollUpDue(ctx); err != nil {
 		return err
 	}
-	return r.buryDead(ctx)
+	if err := r.buryDead(ctx, time.Now()); err != nil {
+		return err
+	}
+	return r.lookAhead(ctx)
 }
 
 // take adds a message to the batch, which is written before and after it when
@@ -201,7 +226,7 @@ func (r *reader) take(ctx context.Context, msg jetstream.Msg, meta *jetstream.Ms
 	r.noteProgress(false)
 	if len(r.batch.Events)+len(r.batch.Reports) == 0 {
 		r.noteProgress(true)
-		return r.buryDead(ctx)
+		return r.buryDead(ctx, r.lastAt)
 	}
 	if len(r.batch.Events)+len(r.batch.Reports) >= r.cfg.Rows {
 		if err := r.flush(ctx); err != nil {
@@ -212,7 +237,7 @@ func (r *reader) take(ctx context.Context, msg jetstream.Msg, meta *jetstream.Ms
 	if err := r.flushDue(ctx); err != nil {
 		return err
 	}
-	return r.buryDead(ctx)
+	return r.buryDead(ctx, r.lastAt)
 }
 
 func sameDay(a, b time.Time) bool {
@@ -238,7 +263,7 @@ func (r *reader) decode(msg jetstream.Msg, meta *jetstream.MsgMetadata) {
 		return
 	}
 	if msg.Subject() != stream.SinkSubject {
-		r.heard[msg.Subject()[len("conn."):]] = time.Now()
+		r.heard[msg.Subject()[len("conn."):]] = stored
 	}
 	for i := range rows {
 		if !store.Valid(&rows[i]) {
@@ -300,7 +325,7 @@ func (r *reader) noteProgress(stored bool) {
 	if r.pending > 0 && time.Since(r.lastAt) > r.cfg.LostAfter/4 {
 		r.current = time.Time{}
 	} else if r.current.IsZero() {
-		r.current = time.Now()
+		r.current = r.lastAt
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
