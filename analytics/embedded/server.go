@@ -299,7 +299,7 @@ func (s *Server) runChild(ctx context.Context, library string) error {
 		input.Close()
 		return said.explain(err)
 	case <-ctx.Done():
-		input.Close() // the end of its input is the request to stop
+		input.Close()              // the end of its input is the request to stop
 		_ = stopChild(cmd, exited) // it was asked to, so that nobody cares how
 		return ctx.Err()
 	}

@@ -180,7 +180,9 @@ func (s *Sink) session(ctx context.Context, js jetstream.JetStream) error {
 	if info.State.LastSeq < r.checkpoint {
 		return fmt.Errorf("%w: %d and %d; restore clickhouse, too, or let the stream be made anew", ErrRewound, info.State.LastSeq, r.checkpoint)
 	}
-	s.update(func(st *Status) { st.OK, st.Error, st.Stream, st.Checkpoint, st.Position = true, "", r.stream, r.checkpoint, r.checkpoint })
+	s.update(func(st *Status) {
+		st.OK, st.Error, st.Stream, st.Checkpoint, st.Position = true, "", r.stream, r.checkpoint, r.checkpoint
+	})
 	r.consumer, err = js.CreateOrUpdateConsumer(ctx, stream.ConnStream, jetstream.ConsumerConfig{
 		Durable:        Consumer,
 		Description:    "Partyline: moves telemetry into ClickHouse",
