@@ -81,8 +81,8 @@ e2e: build ## two users in a real browser against the real binary
 	@cd web && npm run --silent e2e
 
 .PHONY: soak
-soak: bin ## what takes long: 200 kill rounds, 15,000 connections for five minutes, fuzzing
-	@PARTYLINE_SOAK=1 go test -race -timeout 60m -count 1 -run 'Kill' -v ./cmd/partyline | grep -vE '^=== '
+soak: bin ## what takes long: 200 kill rounds, kills of the telemetry sink, 15,000 connections for five minutes, fuzzing
+	@PARTYLINE_SOAK=1 go test -race -p 1 -timeout 60m -count 1 -run 'Kill' -v ./cmd/partyline ./analytics/... | grep -vE '^=== '
 	@cd bench && go run . -scenarios fifteen -targets fsync -chat 5m
 	@$(MAKE) --no-print-directory fuzz
 

@@ -43,6 +43,8 @@ func commands() []command {
 		{"replay", "--room ROOM [--from SEQ] [--since DURATION] [--raw]", "print a room's events from the log", program.replay},
 		{"rebuild", "[flags]", "build the read models again from the log", program.rebuild},
 		{"verify", "[flags]", "compare the read models with the log; exit 1 on a difference", program.verify},
+		{"sql", "QUERY | --file FILE | --list  [--format table|json|csv]", "run read-only SQL on the statistics of the running server", program.sql},
+		{"analytics", "install [--file ARCHIVE] [--dir DIR]", "install the library of the embedded ClickHouse", program.analytics},
 		{"check-config", "[flags]", "check the configuration and print the effective one", program.checkConfig},
 		{"version", "", "print the version", program.printVersion},
 	}
