@@ -38,7 +38,7 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	@cd web && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-web/dist/index.html: web/node_modules/.package-lock.json $(shell find web/src web/public web/index.html web/vite.config.ts -type f 2>/dev/null)
+web/dist/index.html: web/node_modules/.package-lock.json $(shell find web/src web/public web/index.html web/websocket-diagnostics.html web/vite.config.ts web/vite.standalone.config.ts -type f 2>/dev/null)
 	@cd web && npm run --silent build
 	@touch $@
 
@@ -77,8 +77,13 @@ test-web: web/node_modules/.package-lock.json ## TypeScript types and unit tests
 
 .PHONY: e2e
 e2e: build ## two users in a real browser against the real binary
-	@.ci/system-packages chromium
+	@.ci/system-packages chromium openssl
 	@cd web && npm run --silent e2e
+
+.PHONY: faultlab
+faultlab: build ## every fault of the lab, in a real browser and the terminal; rewrites docs/diagnosis.md
+	@PATH="$$PATH:/usr/sbin" .ci/system-packages chromium openssl nginx haproxy
+	@cd web && FAULTLAB=1 npx vitest run --config e2e/vitest.config.ts e2e/faults.e2e.ts
 
 .PHONY: soak
 soak: bin ## what takes long: 200 kill rounds, kills of the telemetry sink, 15,000 connections for five minutes, fuzzing

@@ -56,6 +56,7 @@ type Config struct {
 	AnalyticsLibrary     string        `key:"analytics.library" doc:"path of libchdb for the embedded ClickHouse; empty: searched, else installed in the background"`
 
 	IPPrivacy   string        `key:"analytics.ip-privacy" doc:"addresses in telemetry: off (whole), truncate, hash"`
+	Reports     string        `key:"analytics.client-reports" doc:"reports of failed attempts by the page: ask (the person), on, off"`
 	DedupWindow time.Duration `key:"storage.dedup-window" doc:"how long the log itself remembers message ids"`
 	LogLevel    string        `key:"log.level" doc:"debug, info, warn, error"`
 	LogFormat   string        `key:"log.format" doc:"text, json; empty: text on a terminal, else json"`
@@ -87,6 +88,7 @@ func Default() Config {
 		AnalyticsMode:      "auto",
 		AnalyticsConsole:   "auto",
 		AnalyticsRetention: 30 * 24 * time.Hour,
+		Reports:            "ask",
 		DedupWindow:        2 * time.Minute,
 		LogLevel:           "info",
 	}

@@ -24,6 +24,7 @@ func (c Config) Validate() []error {
 	v.oneOf("gateway.compression", c.Compression, "on", "off")
 	v.oneOf("echo.limits", c.EchoLimits, "on", "off")
 	v.oneOf("analytics.ip-privacy", c.IPPrivacy, "off", "truncate", "hash")
+	v.oneOf("analytics.client-reports", c.Reports, "ask", "on", "off")
 	v.oneOf("log.level", c.LogLevel, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.LogFormat, "", "text", "json")
 	v.analytics(c)

@@ -6,13 +6,15 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"strings"
 )
 
 // Labels keep the HMACs of one secret apart.
 const (
-	labelUID   = "partyline uid"
-	labelMsgID = "partyline message id"
-	labelUser  = "partyline telemetry user"
+	labelUID    = "partyline uid"
+	labelMsgID  = "partyline message id"
+	labelUser   = "partyline telemetry user"
+	labelReport = "partyline report key"
 )
 
 // UID is the public id of an identity: 16 hex digits of an HMAC under the
@@ -61,4 +63,20 @@ func GuestName() string {
 		raw[i] = letters[b%32]
 	}
 	return "guest-" + string(raw[:])
+}
+
+// ReportKey lets a client prove later that it was connected once: the id of its
+// connection and an HMAC of it.
+func ReportKey(secret []byte, conn string) string {
+	sum := keyed(secret, labelReport, conn)
+	return conn + "." + hex.EncodeToString(sum[:16])
+}
+
+// CheckReportKey reports whether a key was made by [ReportKey] under the secret.
+func CheckReportKey(secret []byte, key string) bool {
+	at := strings.LastIndexByte(key, '.')
+	if len(secret) == 0 || at <= 0 || len(key) > 128 {
+		return false
+	}
+	return hmac.Equal([]byte(key), []byte(ReportKey(secret, key[:at])))
 }

@@ -25,6 +25,7 @@ export default tseslint.config(
     },
   },
   forbid(['src/client/**'], ['react', 'react-dom', '**/app/**', '**/features/**', '**/shared/**'], 'The client is free of frameworks.'),
+  forbid(['src/diagnostics/**', 'src/standalone/**'], ['react', 'react-dom', '**/app/**', '**/features/**', '**/shared/**', '**/client/**'], 'The diagnosis is free of frameworks and of the application.'),
   forbid(['src/shared/**'], ['**/app/**', '**/features/**'], 'shared knows no features.'),
   forbid(['src/features/**'], ['**/app/**', '../../features/**', '../chat/**', '../status/**'], 'Features do not know each other.'),
 )

@@ -16,5 +16,6 @@ export default defineConfig({
       '/api': { target: backend, changeOrigin: true },
     },
   },
-  test: { include: ['src/**/*.test.{ts,tsx}'] },
+  // A busy machine is no failure.
+  test: { include: ['src/**/*.test.{ts,tsx}'], testTimeout: 60_000 },
 })

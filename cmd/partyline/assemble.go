@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"partyline/analytics"
+	"partyline/docs/findings"
 	"partyline/events/query"
 	"partyline/events/stream"
 	"partyline/gateway/admission"
@@ -172,6 +173,7 @@ func (s *server) newAPI(p *parts, l *stream.Log, policy *admission.Policy) (http
 	cfg := api.Config{
 		Version: s.version, AdminToken: s.token, WSURLs: s.wsURLs, Started: time.Now(),
 		Logger: s.log.With("component", "api"), OpenMetrics: s.loopbackOnly(), ClientAddr: proxies.ClientOf,
+		ClientReports: s.cfg.Reports,
 	}
 	deps := api.Deps{
 		Query: p.query, Log: l, Policy: policy,
@@ -193,6 +195,11 @@ func (s *server) newAPI(p *parts, l *stream.Log, policy *admission.Policy) (http
 		cfg.Gateway = p.gateway.name
 		deps.Hub, deps.Connections = p.gateway.hub, p.gateway.engine.Connections
 		deps.WebSocket, deps.Traces = p.gateway, p.gateway.traces
+		deps.Admission, deps.Secret = p.gateway.admission, l.Secret
+		if s.cfg.Reports != "off" {
+			deps.Reports = reportStore{l, p.gateway.name}
+		}
+		deps.Posture, deps.Help = s.posture, findings.Pages
 		if files, ok := web.Files(); ok {
 			deps.UI = files
 		}

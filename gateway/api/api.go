@@ -38,6 +38,10 @@ type Config struct {
 	// OpenMetrics serves /metrics without a token: the listener is reachable
 	// from this machine alone, or meant for operations.
 	OpenMetrics bool
+	// ClientReports says whether the page may send reports of failed attempts:
+	// "ask" (the person), "on", "off"; empty: off. It is told in the status; the
+	// reports themselves go to Deps.Reports.
+	ClientReports string
 	// NoOperations leaves out /metrics, /healthz and /readyz, because they are
 	// served elsewhere by NewOperations.
 	NoOperations bool
@@ -102,6 +106,17 @@ type Deps struct {
 	// series and, for the admin alone, SQL. It is told whether the caller is the
 	// admin. nil: this process has none, and such calls are refused.
 	Statistics func(w http.ResponseWriter, r *http.Request, admin bool)
+	// Admission answers dry runs; nil: there is no gateway here.
+	Admission Admission
+	// Posture describes the set-up for /api/v1/diagnostics/security; nil: it is
+	// not told.
+	Posture func() Posture
+	// Reports keeps what clients tell of their attempts, and Secret is the
+	// deployment's secret, by which their keys are checked; nil: none are kept.
+	Reports Reports
+	Secret  func() []byte
+	// Help has a page <code>.md for each finding of the diagnosis; nil: none.
+	Help fs.FS
 	// Admin are further calls by path: POST, with the admin token, and without
 	// the usual time limits, for upkeep that takes long. nil: none.
 	Admin map[string]http.HandlerFunc
@@ -118,16 +133,18 @@ type Analytics struct {
 
 // api is the handler's state. It is safe for concurrent use.
 type api struct {
-	cfg    Config
-	deps   Deps
-	log    *slog.Logger
-	token  [sha256.Size]byte // hash of the admin token
-	wrong  *strikes          // wrong tokens by address
-	lost   *strikes          // unknown traces by address
-	slots  slots
-	status statusCache
-	page   *page
-	http   httpCounters
+	cfg   Config
+	deps  Deps
+	log   *slog.Logger
+	token [sha256.Size]byte // hash of the admin token
+	wrong *strikes          // wrong tokens by address
+	lost  *strikes          // unknown traces by address
+
+	diagnosis diagnosis
+	slots     slots
+	status    statusCache
+	page      *page
+	http      httpCounters
 }
 
 // New makes the handler of the web port.
@@ -204,7 +221,7 @@ func newAPI(cfg Config, deps Deps) (*api, error) {
 		token: sha256.Sum256([]byte(cfg.AdminToken)),
 		wrong: newStrikes(maxWrongTokens, time.Minute),
 		lost:  newStrikes(maxUnknownTraces, time.Minute),
-		slots: newSlots(),
+		slots: newSlots(), diagnosis: newDiagnosis(),
 	}, nil
 }
 
@@ -240,16 +257,18 @@ func (a *api) router() chi.Router {
 		a.operations(r)
 	}
 	a.page.routes(r, a)
+	r.Get("/help/{code}", a.handle(a.getHelp))
 	r.Group(func(r chi.Router) {
 		r.Use(a.open)
 		a.both(r, "/chat/status/", a.getStatus)
 		a.both(r, "/chat/status", a.getStatus)
-		a.both(r, "/api/v1/diagnostics/trace/{trace}", a.getTrace)
+		a.openDiagnostics(r)
 	})
 	r.Group(func(r chi.Router) {
 		r.Use(a.listed)
 		a.both(r, "/api/v1/openapi.json", a.getOpenAPI)
 		a.both(r, "/api/v1/close-codes", a.getCloseCodes)
+		a.both(r, "/api/v1/diagnostics/security", a.getSecurity)
 		a.both(r, "/api/v1/rooms", a.getRooms)
 		a.both(r, "/api/v1/rooms/{room}", a.getRoom)
 		a.both(r, "/api/v1/rooms/{room}/messages", a.getMessages)

@@ -33,6 +33,7 @@ type file struct {
 	tag    string // entity tag
 	hashed bool   // its name changes with its contents
 	zipped func() []byte
+	policy string // content security policy of its own, "" for that of the page
 }
 
 // newPage takes the files that the page is made of. Unknown paths are not
@@ -78,6 +79,9 @@ func newFile(name string, data []byte) *file {
 	f := &file{
 		data: data, kind: contentType(name), hashed: strings.HasPrefix(name, "assets/"),
 		tag: `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`,
+	}
+	if name == standaloneName {
+		f.policy = standalonePolicy(data)
 	}
 	f.zipped = sync.OnceValue(func() []byte { return zip(f) })
 	return f
@@ -136,7 +140,11 @@ func (p *page) routes(r chi.Router, a *api) {
 	}
 	for at, f := range p.files {
 		r.Get(at, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Security-Policy", a.policy(r.Host))
+			policy := f.policy
+			if policy == "" {
+				policy = a.policy(r.Host)
+			}
+			w.Header().Set("Content-Security-Policy", policy)
 			w.Header().Set("Cross-Origin-Opener-Policy", "same-origin")
 			w.Header().Set("X-Frame-Options", "DENY")
 			w.Header().Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")

@@ -22,6 +22,9 @@ type (
 		WebSocket statusWebSocket `json:"websocket"`
 		Storage   statusStorage   `json:"storage"`
 		Analytics statusAnalytics `json:"analytics"`
+		// ClientReports says whether the page may send reports of failed attempts:
+		// ask (the person), on, off.
+		ClientReports string `json:"client_reports"`
 	}
 	statusWebSocket struct {
 		URLs        []string `json:"urls"`
@@ -122,6 +125,7 @@ func (a *api) getStatus(w http.ResponseWriter, r *http.Request) error {
 	}
 	store := a.deps.Analytics()
 	ans.Analytics = statusAnalytics(store)
+	ans.ClientReports = a.clientReports()
 	switch {
 	case ans.WebSocket.Draining:
 		ans.Status = "draining"

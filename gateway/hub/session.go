@@ -70,7 +70,7 @@ func (s *session) welcome() *frame.WelcomeFrame {
 	cfg := &s.h.cfg
 	return &frame.WelcomeFrame{
 		Conn: s.connID, User: s.id.User, UID: s.id.UID, Sub: s.id.Sub,
-		Epoch: s.h.log.Epoch(), ReportKey: rand.Text(),
+		Epoch: s.h.log.Epoch(), ReportKey: events.ReportKey(s.h.log.Secret(), s.connID),
 		Version: cfg.Version, Gateway: cfg.Gateway,
 		Time: time.Now(), Heartbeat: cfg.Heartbeat,
 		MaxFrameBytes: cfg.MaxFrameBytes, MaxText: maxText,

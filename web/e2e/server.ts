@@ -17,12 +17,15 @@ export class Server {
   private ready: Ready | null = null
   readonly log: string[] = []
 
-  private constructor(dir: string) {
+  private readonly flags: string[]
+
+  private constructor(dir: string, flags: string[]) {
     this.dir = dir
+    this.flags = flags
   }
 
-  static async create(): Promise<Server> {
-    const server = new Server(await mkdtemp(join(tmpdir(), 'partyline-e2e-')))
+  static async create(flags: string[] = []): Promise<Server> {
+    const server = new Server(await mkdtemp(join(tmpdir(), 'partyline-e2e-')), flags)
     await server.start()
     return server
   }
@@ -34,11 +37,16 @@ export class Server {
   /** Starts it, the second time on the ports of the first. */
   async start(): Promise<void> {
     const { http, ws } = this.ready ?? { http: '127.0.0.1:0', ws: '127.0.0.1:0' }
-    const child = spawn(binary, ['serve', '--data-dir', join(this.dir, 'data'), '--http-addr', http, '--ws-addr', ws, '--log-format', 'json'], {
+    const child = spawn(binary, ['serve', '--data-dir', join(this.dir, 'data'), '--http-addr', http, '--ws-addr', ws, '--log-format', 'json', ...this.flags], {
       cwd: this.dir, env: { HOME: this.dir, PATH: process.env.PATH, PARTYLINE_ANALYTICS_MODE: 'off' }, stdio: ['ignore', 'ignore', 'pipe'],
     })
     this.child = child
     this.ready = await this.waitReady(child)
+  }
+
+  /** Asks it to end, as an operator does; it drains first. */
+  terminate(): void {
+    this.child?.kill('SIGTERM')
   }
 
   /** Ends it as a crash would. */

@@ -11,6 +11,7 @@ import styles from './App.module.css'
 import { Boundary } from './Boundary'
 import { enterRoom } from './joined'
 import { OtherPage } from './OtherPage'
+import { ReportQuestion } from './ReportQuestion'
 import { parseRoute, useHash } from './route'
 import type { Session } from './session'
 import { Sidebar } from './Sidebar'
@@ -47,6 +48,7 @@ export function App({ session }: { session: Session }) {
     <div className={styles.app}>
       {!isPhone && <aside className={styles.side} aria-label={texts.menu}>{sidebar}</aside>}
       <main className={styles.main}>
+        <ReportQuestion reports={session.reports} />
         {route.page === 'room'
           ? <Chat client={client} store={store} menu={menu} people={people} onDiagnose={() => { setOpen('diagnostics') }} />
           : <OtherPage path={route.path} session={session} menu={menu} />}

@@ -4,10 +4,12 @@ import { installationKey } from '../client/identity'
 import { webStore, type Store } from '../client/store'
 import { loadName } from '../shared/name'
 import { loadRooms } from './joined'
+import { ReportSender } from './reports'
 
 export interface Session {
   client: Client
   store: Store
+  reports: ReportSender
 }
 
 /** Connects to the server that the page came from. */
@@ -22,6 +24,7 @@ export function startChat(room: string | null): Session {
     user: loadName(store, env),
   }, room ?? rooms[0] ?? 'lobby')
   attach(client)
+  const reports = new ReportSender(client, store)
   client.start()
-  return { client, store }
+  return { client, store, reports }
 }

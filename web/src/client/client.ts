@@ -33,7 +33,7 @@ const readEvery = 1_000
 
 /** A chat client without a user interface. Not a frame is lost or shown twice. */
 export class Client {
-  private readonly o: ClientOptions
+  readonly o: ClientOptions // as given
   private readonly connection: Connection
   private readonly rooms: Rooms
   private readonly sender: Sender
@@ -311,7 +311,7 @@ export class Client {
     const sent = Date.parse(frame.time)
     this.clockOffset = Number.isNaN(sent) ? 0 : sent - this.o.env.now()
     this.welcome = frame
-    this.server = { version: frame.version, gateway: frame.gateway, limits: frame.limits }
+    this.server = { version: frame.version, gateway: frame.gateway, limits: frame.limits, heartbeat: frame.heartbeat_s, reportKey: frame.report_key }
     this.notice = null
     this.reads.begin(frame.epoch)
     this.joinMissing()

@@ -27,7 +27,8 @@ export interface Snapshot {
   roundTrip: number | null
   /** Milliseconds by which the server's clock is ahead of this one. */
   clockOffset: number
-  server: { version: string; gateway: string; limits: Limits } | null
+  /** heartbeat in seconds; reportKey makes reports of attempts trusted and is a credential. */
+  server: { version: string; gateway: string; limits: Limits; heartbeat: number; reportKey: string } | null
   /** The name in use, and the public id that goes with it once connected. */
   user: string
   uid: string

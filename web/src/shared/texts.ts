@@ -78,6 +78,11 @@ export const texts = {
     notice: (words: string) => `The last request failed: ${words}.`,
     room: (room: string, words: string) => `#${room} could not be opened: ${words}.`,
   },
+  reports: {
+    title: 'Reports of failed connections',
+    question: (n: number) => `${n === 1 ? 'A connection' : `${String(n)} connections`} failed lately. May this page tell the operators of this server how? No names and no messages are sent.`,
+    yes: 'Send', no: 'Never',
+  },
   diagnostics: { run: 'Run Connection Diagnostics', title: 'Connection diagnostics', short: 'Diagnostics' },
 
   rooms: {

@@ -1,25 +1,67 @@
+import { useEffect, useRef } from 'react'
 import type { Client } from '../../client/client'
-import { duration } from '../../shared/format'
-import { fetchStatus } from '../../shared/server'
+import { browserDiagEnv } from '../../diagnostics/env'
+import { targetOf } from '../../diagnostics/target'
+import { mountPanel, type PanelHost } from '../../diagnostics/view/panel'
+import '../../diagnostics/view/view.css'
 import { texts } from '../../shared/texts'
-import { ConnectionLog } from '../../shared/ui/ConnectionLog'
-import { usePolled } from '../../shared/usePolled'
-import { useSnapshot } from '../../shared/useSnapshot'
-import styles from './Diagnostics.module.css'
+import { earlierOf, ownAttempts } from './earlier'
 
-const every = 5_000 // milliseconds
+const lastKey = 'partyline.diagnosis'
+const adminKey = 'partyline.admin'
+const usualHeartbeat = 25 // seconds, until the server told its own
 
-/** What is known about the connection. Loaded when it is opened. */
+/** The diagnosis of this page's own connection. Loaded when it is opened. */
 export default function Diagnostics({ client }: { client: Client }) {
-  const log = useSnapshot(client, (s) => s.log)
-  const server = usePolled(fetchStatus, every).value
-  const t = texts.status
-  return (
-    <div className={styles.page}>
-      <h3>{t.title}</h3>
-      <p>{server ? `${t.line(server.status, server.version)} · ${t.uptime} ${duration(server.uptime)}` : server === null ? `${t.none}. ${t.noneHint}` : t.asking}</p>
-      <h3>{texts.connection.log}</h3>
-      <ConnectionLog log={log} />
-    </div>
-  )
+  const root = useRef<HTMLDivElement>(null)
+  useEffect(() => (root.current ? mountPanel(root.current, hostOf(client)) : undefined), [client])
+  return <div ref={root} />
+}
+
+function hostOf(client: Client): PanelHost {
+  let paused = false
+  return {
+    env: browserDiagEnv,
+    // Who opens it has asked for it, and the address is the page's own.
+    autoStart: true,
+    setup: () => {
+      const { urls } = client.o
+      const { user, log } = client.snapshot()
+      return {
+        target: targetOf(new URL(urls[0] ?? '/ws/chat/', window.location.href).href.replace(/^http/, 'ws'), window.location.origin, window.origin),
+        user, protocols: protocolsOf(client),
+        kind: 'chat', earlier: earlierOf(log),
+      }
+    },
+    // A connection that works stays: only attempts would get into the way.
+    pause: () => {
+      paused = client.snapshot().connection.name !== 'online'
+      if (paused) client.stop()
+    },
+    resume: () => { if (paused) client.start() },
+    loadLast: () => stored((s) => s.getItem(lastKey)),
+    saveLast: (text) => { stored((s) => { s.setItem(lastKey, text); return null }) },
+    help: (code) => `/help/${code}`,
+    heartbeatS: () => client.snapshot().server?.heartbeat ?? usualHeartbeat,
+    room: () => {
+      const { user, room } = client.snapshot()
+      return { user, protocols: protocolsOf(client), room }
+    },
+    own: () => ownAttempts(client.snapshot().log, (why) => texts.why[why]),
+    token: () => stored((s) => s.getItem(adminKey)),
+  }
+}
+
+function protocolsOf({ o: { clientKey, token } }: Client): string[] {
+  const bearer = token?.() ?? null
+  return ['partyline.v1', `client.${clientKey}`, ...(bearer === null ? [] : [`bearer.${bearer}`])]
+}
+
+// Storage may be forbidden.
+function stored(access: (store: Storage) => string | null): string | null {
+  try {
+    return access(window.sessionStorage)
+  } catch {
+    return null
+  }
 }
