@@ -128,10 +128,10 @@ func (a *api) stream(w http.ResponseWriter, r *http.Request, nonce string, chunk
 	defer tick.Stop()
 	for i := range chunks {
 		if _, err := fmt.Fprintf(w, "{\"nonce\":%q,\"chunk\":%d}\n", nonce, i); err != nil {
-			return nil //nolint:nilerr // the peer is gone
+			return nil // the peer is gone
 		}
 		if err := rc.Flush(); err != nil || i == chunks-1 {
-			return nil //nolint:nilerr // the peer is gone
+			return nil // the peer is gone
 		}
 		select {
 		case <-tick.C:
