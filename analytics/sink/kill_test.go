@@ -59,7 +59,7 @@ func runHelper() error {
 	if err != nil {
 		return err
 	}
-	s, err := sink.New(sink.Config{Rows: 2000, Wait: 20 * time.Millisecond, RollUpEvery: 50 * time.Millisecond, PinnedFor: 4 * time.Second, Logger: log}, nc, st)
+	s, err := sink.New(sink.Config{Wait: 20 * time.Millisecond, RollUpEvery: 50 * time.Millisecond, PinnedFor: 4 * time.Second, Logger: log}, nc, st)
 	if err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (p *producer) run(ctx context.Context, js jetstream.JetStream) error {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(250 * time.Millisecond): // less than a slow machine stores
 		}
 	}
 	return nil
