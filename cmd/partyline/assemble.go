@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"partyline/analytics"
 	"partyline/docs/findings"
 	"partyline/events/query"
 	"partyline/events/stream"
@@ -24,6 +25,7 @@ type parts struct {
 	logs            []<-chan struct{} // each closed when that handle on the log is open
 	gateway         *gatewayParts     // nil without the role
 	model           *projections.Model
+	analytics       *analytics.Service // nil: none in this process
 	query           query.Backend
 	handler         http.Handler
 	ready, draining atomic.Bool
@@ -71,6 +73,9 @@ func (s *server) assemble(ctx context.Context, g *group) (*parts, error) {
 		if err := s.addProjector(g, p, conns); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.addAnalytics(g, p, conns); err != nil {
+		return nil, err
 	}
 	role := stream.RoleTool
 	if s.cfg.Has("gateway") {
@@ -182,6 +187,9 @@ func (s *server) newAPI(p *parts, l *stream.Log, policy *admission.Policy) (http
 	}
 	if p.model != nil {
 		deps.Admin = maintenance(p.model, s.log.With("component", "projections"))
+	}
+	if p.analytics != nil {
+		deps.Statistics, deps.Analytics = p.analytics.ServeHTTP, analyticsStatus(p.analytics)
 	}
 	if p.gateway != nil {
 		cfg.Gateway = p.gateway.name

@@ -62,6 +62,11 @@ type wireRow struct {
 	UserHash    string     `json:"uh,omitempty"`
 	Rooms       int        `json:"ro,omitempty"`
 	Synthetic   bool       `json:"sy,omitempty"`
+	Previous    string     `json:"pc,omitempty"`
+	TLSVersion  string     `json:"tl,omitempty"`
+	TLSCipher   string     `json:"tc,omitempty"`
+	TLSResumed  bool       `json:"ts,omitempty"`
+	ALPN        string     `json:"al,omitempty"`
 }
 
 // Append appends r as one line to a batch and returns the longer batch.
@@ -74,7 +79,8 @@ func Append(dst []byte, r *Row) ([]byte, error) {
 		r.Subprotocol, r.Extensions, r.Headers, r.UserAgent, r.Proxied, r.XFFHops,
 		r.CloseCode, r.CloseBy, r.CloseReason, r.RTT.Microseconds(),
 		r.FramesIn, r.FramesOut, r.BytesIn, r.BytesOut, r.QueuePeak,
-		r.UserHash, r.Rooms, r.Synthetic,
+		r.UserHash, r.Rooms, r.Synthetic, r.Previous,
+		r.TLSVersion, r.TLSCipher, r.TLSResumed, r.ALPN,
 	})
 	if err != nil {
 		return dst, fmt.Errorf("encode connection row: %w", err)
@@ -111,7 +117,8 @@ func (w *wireRow) row() Row {
 		w.Subprotocol, w.Extensions, w.Headers, w.UserAgent, w.Proxied, w.XFFHops,
 		w.CloseCode, w.CloseBy, w.CloseReason, micros(w.RTT),
 		w.FramesIn, w.FramesOut, w.BytesIn, w.BytesOut, w.QueuePeak,
-		w.UserHash, w.Rooms, w.Synthetic,
+		w.UserHash, w.Rooms, w.Synthetic, w.Previous,
+		w.TLSVersion, w.TLSCipher, w.TLSResumed, w.ALPN,
 	}
 }
 

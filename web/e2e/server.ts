@@ -38,7 +38,7 @@ export class Server {
   async start(): Promise<void> {
     const { http, ws } = this.ready ?? { http: '127.0.0.1:0', ws: '127.0.0.1:0' }
     const child = spawn(binary, ['serve', '--data-dir', join(this.dir, 'data'), '--http-addr', http, '--ws-addr', ws, '--log-format', 'json', ...this.flags], {
-      cwd: this.dir, env: { HOME: this.dir, PATH: process.env.PATH }, stdio: ['ignore', 'ignore', 'pipe'],
+      cwd: this.dir, env: { HOME: this.dir, PATH: process.env.PATH, PARTYLINE_ANALYTICS_MODE: 'off' }, stdio: ['ignore', 'ignore', 'pipe'],
     })
     this.child = child
     this.ready = await this.waitReady(child)

@@ -1,5 +1,4 @@
-/** The name under which the page keeps the admin token, for this tab only. */
-export const adminKey = 'partyline.admin'
+import { adminKey } from '../shared/adminToken'
 
 /**
  * Moves the token of #admin=TOKEN to the session storage and clears the
