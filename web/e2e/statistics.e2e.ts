@@ -3,12 +3,13 @@ import { readFile } from 'node:fs/promises'
 import { get, type IncomingMessage } from 'node:http'
 import { homedir } from 'node:os'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { launch } from './browser'
 import { Server } from './server'
 
 const token = 'statistics-of-the-browser-test-0123456789'
-let [browser, server] = [undefined as unknown as Browser, undefined as unknown as Server]
+let browser: Browser
+let server: Server
 
 // One server for all tests: starting the database is what takes time.
 beforeAll(async () => {
@@ -20,7 +21,7 @@ beforeAll(async () => {
   for (let i = 0; i < 5; i++) await attempt(upgrade)
   for (let i = 0; i < 4; i++) await attempt({})
   for (let i = 0; i < 3; i++) await attempt({ ...upgrade, Origin: 'http://elsewhere.example' })
-  await expect.poll(counted, { timeout: 120_000, interval: 250 }).toEqual({ total: 12, refused: 7, closes: 5 })
+  await vi.waitFor(async () => { expect(await counted()).toEqual({ total: 12, refused: 7, closes: 5 }) }, { timeout: 120_000, interval: 250 })
 }, 180_000)
 
 afterAll(async () => {
@@ -77,7 +78,7 @@ test('the statistics are those of the attempts that were made', async () => {
   const totals = page.locator('dl[aria-label="Totals"] div')
   await totals.first().waitFor()
   expect(Object.fromEntries((await totals.allInnerTexts()).map((text) => text.split('\n')))).toMatchObject({ Attempts: '12', 'Success rate': '41.7 %', Refused: '7', Closed: '5' })
-  expect((await rows(page, 'Top errors')).map(([error, , , count]) => [error, count])).toEqual([['not_websocket', '4'], ['origin_refused', '3']])
+  expect((await rows(page, 'Top errors')).map(([error, , , count]) => [error, count])).toEqual([['upgrade_required', '4'], ['origin_refused', '3']])
   expect((await rows(page, 'Close codes')).map(([code, , , count]) => [code, count])).toEqual([['1006', '5']])
   expect((await rows(page, 'How far attempts come')).map(([stage, , passed]) => [stage, passed]).slice(0, 6)).toEqual([
     ['accept', '12'], ['request', '8'], ['origin', '5'], ['auth', '5'], ['limits', '5'], ['upgraded', '5']])
@@ -144,7 +145,7 @@ test.each([
 })
 
 test('without statistics the pages say so', async () => {
-  const none = await Server.create()
+  const none = await Server.create([], { PARTYLINE_ADMIN_TOKEN: token })
   onTestFinished(() => none.remove())
   const page = await open('statistics')
   await page.goto(`${none.url}#/statistics`)

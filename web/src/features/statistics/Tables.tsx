@@ -50,15 +50,15 @@ export function Tables({ summary: s }: { summary: Summary }) {
         rows={(s.errors ?? []).slice(0, 20).map((e) => [e.error === '' ? e.outcome : e.error, e.stage, e.status === 0 ? '–' : String(e.status), whole(e.failures), percent(e.share)])} />
       <Table title={w.closeCodes} head={[w.code, w.by, w.error, w.count, w.share]} none={w.noCloses}
         rows={(s.close_codes ?? []).slice(0, 20).map((c) => [c.close_code === 0 ? w.none : String(c.close_code), c.close_initiator || '–', c.error_type || '–', whole(c.closes), percent(c.share)])} />
-      <Groups title={w.paths} groups={s.paths ?? []} />
-      <Groups title={w.gateways} groups={s.gateways ?? []} />
+      <Groups title={w.paths} name={w.path} groups={s.paths ?? []} />
+      <Groups title={w.gateways} name={w.gateway} groups={s.gateways ?? []} />
     </div>
   )
 }
 
-function Groups({ title, groups }: { title: string; groups: Group[] }) {
+function Groups({ title, name, groups }: { title: string; name: string; groups: Group[] }) {
   return (
-    <Table title={title} head={['', w.attempts, w.rate, w.closes, w.abnormal, w.mean]}
+    <Table title={title} head={[name, w.attempts, w.rate, w.closes, w.abnormal, w.mean]}
       rows={groups.slice(0, 50).map((g) => [g.name || w.none, whole(g.attempts), percent(g.success_rate), whole(g.closes), whole(g.abnormal_closes), g.handshake_avg_us > 0 ? micros(g.handshake_avg_us) : '–'])} />
   )
 }
