@@ -88,11 +88,11 @@ test('the statistics are those of the attempts that were made', async () => {
   expect(points.map((line) => line.split('\t').slice(1).map(Number)).reduce(([s = 0, r = 0], [a = 0, b = 0]) => [s + a, r + b], [0, 0])).toEqual([5, 7])
   expect(await rows(page, 'Usual culprits')).toHaveLength(4)
   // A filter is in the address, and a reload keeps it.
-  await page.getByLabel('Path').selectOption('/ws/chat/')
+  await page.getByRole('combobox', { name: /^Path/ }).selectOption('/ws/chat/')
   await page.waitForURL(/path=%2Fws%2Fchat%2F/)
   await page.reload()
   await totals.first().waitFor()
-  expect(await page.getByLabel('Path').inputValue()).toBe('/ws/chat/')
+  expect(await page.getByRole('combobox', { name: /^Path/ }).inputValue()).toBe('/ws/chat/')
   await page.goto(`${server.url}#/statistics?path=/nowhere`)
   await page.getByText('No attempt to connect in this time.').waitFor()
 })
