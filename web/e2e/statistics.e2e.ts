@@ -129,7 +129,6 @@ test('SQL answers with the same numbers, and a download runs nothing', async () 
 
 test.each([
   ['light', { colorScheme: 'light' }],
-  ['dark', { colorScheme: 'dark' }],
   ['phone', { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true }],
 ] satisfies [string, BrowserContextOptions][])('axe finds nothing on the pages: %s', async (_, options) => {
   const page = await open('statistics?since=1h', options)
