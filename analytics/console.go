@@ -80,7 +80,12 @@ func (s *Service) Console(ctx context.Context, w io.Writer, query, format string
 	defer cancel()
 	answer, err := s.console.QueryFormat(ctx, format, query)
 	if err != nil {
-		return queryError(ctx, err)
+		err = queryError(ctx, err)
+		var wrong *QueryError
+		if errors.As(err, &wrong) && missing(wrong.Code) && !s.store.Migrated() {
+			return fmt.Errorf("%w: the tables and views are being made", ErrUnavailable)
+		}
+		return err
 	}
 	defer answer.Close()
 	n, err := io.Copy(w, io.LimitReader(answer, consoleBytes+1))
@@ -92,6 +97,10 @@ func (s *Service) Console(ctx context.Context, w io.Writer, query, format string
 	}
 	return nil
 }
+
+// missing says that a code of ClickHouse is about a table function (which is what
+// a view with parameters looks like), a table or a database that is not there.
+func missing(code int32) bool { return code == 46 || code == 60 || code == 81 }
 
 // queryError says what an error means for the one who asked.
 func queryError(ctx context.Context, err error) error {

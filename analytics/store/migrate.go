@@ -153,8 +153,16 @@ func (s *Store) Migrate(ctx context.Context) error {
 	for version := range applied {
 		return fmt.Errorf("%w: it has migration %d, and this program knows %d; use the newer program", ErrSchemaNewer, version, len(list))
 	}
-	return s.keepRetention(ctx, v)
+	if err := s.keepRetention(ctx, v); err != nil {
+		return err
+	}
+	s.migrated.Store(true)
+	return nil
 }
+
+// Migrated says whether Migrate has succeeded, so that all tables and views are
+// there.
+func (s *Store) Migrated() bool { return s.migrated.Load() }
 
 func (s *Store) applied(ctx context.Context) (map[uint32]string, error) {
 	rows, err := s.conn.Query(ctx, "SELECT version, checksum FROM "+s.db+".schema_migrations FINAL")
