@@ -19,8 +19,17 @@ type Config struct {
 	WSTLSKey        string   `key:"ws.tls.key" doc:"its private key"`
 	TrustedProxies  []string `key:"trusted-proxies" doc:"addresses and networks whose X-Forwarded-For is believed"`
 	WSPublicURL     string   `key:"ws.public-url" doc:"WebSocket URL that the page connects to; empty: its own origin"`
+	AdminAddr       string   `key:"admin.addr" doc:"listener of /metrics, /healthz and /readyz alone, without TLS and token; empty: the web port has them"`
 	AdminToken      string   `key:"admin.token" secret:"true" doc:"token for admin calls; empty: generated into data-dir/admin.token"`
 	Origins         []string `key:"origins" doc:"allowed origins besides the same host: exact, https://*.example.org, null, or *"`
+
+	AuthMode         string        `key:"auth.mode" doc:"who may take which name: open (anybody any), jwt (by token)"`
+	JWTSecret        string        `key:"auth.jwt.secret" secret:"true" doc:"shared secret of HS256 tokens, 32 bytes or more"`
+	JWTPublicKeyFile string        `key:"auth.jwt.public-key-file" doc:"public key or certificate (PEM) of RS256 or ES256 tokens"`
+	JWTKeySetURL     string        `key:"auth.jwt.jwks-url" doc:"key set (RFC 7517) of RS256 and ES256 tokens, read every 15 minutes"`
+	JWTIssuer        string        `key:"auth.jwt.issuer" doc:"iss that tokens have to name; empty: any"`
+	JWTAudience      string        `key:"auth.jwt.audience" doc:"aud that tokens have to name; empty: any"`
+	JWTLeeway        time.Duration `key:"auth.jwt.leeway" doc:"difference of clocks that is forgiven"`
 
 	NATSURL       string `key:"nats.url" secret:"url" doc:"external NATS or the storage process; empty: embedded"`
 	NATSCreds     string `key:"nats.creds" doc:"credentials file for nats.url"`
@@ -69,6 +78,8 @@ func Default() Config {
 		Roles:              []string{"all"},
 		HTTPAddr:           "localhost:8000",
 		WSAddr:             "localhost:8001",
+		AuthMode:           "open",
+		JWTLeeway:          30 * time.Second,
 		Durability:         "fsync",
 		Engine:             "auto",
 		Compression:        "on",
@@ -85,11 +96,11 @@ func Default() Config {
 		Drain:              20 * time.Second,
 		EchoLimits:         "on",
 		IPPrivacy:          "truncate",
-		AnalyticsMode:      "auto",
-		AnalyticsConsole:   "auto",
-		AnalyticsRetention: 30 * 24 * time.Hour,
 		Reports:            "ask",
 		DedupWindow:        2 * time.Minute,
 		LogLevel:           "info",
+		AnalyticsMode:      "auto",
+		AnalyticsConsole:   "auto",
+		AnalyticsRetention: 30 * 24 * time.Hour,
 	}
 }

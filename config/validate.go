@@ -30,6 +30,7 @@ func (c Config) Validate() []error {
 	v.analytics(c)
 	v.roles(c)
 	v.addresses(c)
+	v.auth(c)
 	v.nats(c)
 	v.origins(c.Origins)
 	v.limits(c)
@@ -90,6 +91,7 @@ func (v *validator) addresses(c Config) {
 		}
 	}
 	v.address("ws.addr", c.WSAddr, true)
+	v.address("admin.addr", c.AdminAddr, true)
 	v.address("nats.listen", c.NATSListen, true)
 	for _, h := range c.HTTPPublicHosts {
 		if strings.ContainsAny(h, "/@? ") || h == "" {
@@ -131,6 +133,33 @@ func (v *validator) address(key, addr string, optional bool) {
 	} else if strconv.FormatUint(n, 10) != port {
 		v.addf(key, "port %q is not written plainly", port)
 	}
+}
+
+// auth: jwt mode needs exactly one kind of key.
+func (v *validator) auth(c Config) {
+	v.oneOf("auth.mode", c.AuthMode, "open", "jwt")
+	keys := 0
+	for _, set := range []string{c.JWTSecret, c.JWTPublicKeyFile, c.JWTKeySetURL} {
+		if set != "" {
+			keys++
+		}
+	}
+	switch {
+	case c.AuthMode == "jwt" && keys != 1:
+		v.addf("auth.mode", "jwt needs exactly one of auth.jwt.secret, auth.jwt.public-key-file and auth.jwt.jwks-url")
+	case c.AuthMode == "open" && keys > 0:
+		v.addf("auth.mode", "open ignores the keys of auth.jwt; set jwt")
+	}
+	if c.JWTSecret != "" && len(c.JWTSecret) < 32 {
+		v.addf("auth.jwt.secret", "is shorter than 32 bytes")
+	}
+	if c.JWTKeySetURL != "" {
+		u, err := url.Parse(c.JWTKeySetURL)
+		if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+			v.addf("auth.jwt.jwks-url", "%q is not an https:// URL (http:// only on this machine): whoever answers there makes tokens", c.JWTKeySetURL)
+		}
+	}
+	v.between("auth.jwt.leeway", c.JWTLeeway, 0, 10*time.Minute)
 }
 
 func (v *validator) nats(c Config) {

@@ -12,6 +12,7 @@ import (
 // Labels keep the HMACs of one secret apart.
 const (
 	labelUID    = "partyline uid"
+	labelSub    = "partyline subject uid"
 	labelMsgID  = "partyline message id"
 	labelUser   = "partyline telemetry user"
 	labelReport = "partyline report key"
@@ -22,6 +23,13 @@ const (
 // the key of a client installation; neither can be told from it.
 func UID(secret []byte, user, client string) string {
 	sum := keyed(secret, labelUID, user, client)
+	return hex.EncodeToString(sum[:8])
+}
+
+// SubjectUID is the public id of the holder of a token, in jwt mode: of its
+// subject alone, whatever name is shown.
+func SubjectUID(secret []byte, sub string) string {
+	sum := keyed(secret, labelSub, sub)
 	return hex.EncodeToString(sum[:8])
 }
 

@@ -16,6 +16,7 @@ import (
 	"partyline/events/stream"
 	"partyline/gateway/admission"
 	"partyline/gateway/api"
+	"partyline/gateway/token"
 	"partyline/projections"
 	"partyline/web"
 )
@@ -23,11 +24,13 @@ import (
 // parts is what the roles of this process consist of.
 type parts struct {
 	logs            []<-chan struct{} // each closed when that handle on the log is open
+	tokens          *token.Verifier   // nil in open mode
 	gateway         *gatewayParts     // nil without the role
 	model           *projections.Model
 	analytics       *analytics.Service // nil: none in this process
 	query           query.Backend
-	handler         http.Handler
+	handler         http.Handler // of the web port
+	operations      http.Handler // of admin.addr; nil without it
 	ready, draining atomic.Bool
 }
 
@@ -93,15 +96,20 @@ func (s *server) assemble(ctx context.Context, g *group) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.tokens, err = s.verifier(); err != nil {
+		return nil, err
+	}
+	if p.tokens != nil {
+		g.start(g.stage(), "keys of tokens", p.tokens.Run)
+	}
 	if s.cfg.Has("gateway") {
-		p.gateway, err = newGateway(s.cfg, s.version, nc, l, p.query, policy, s.log.With("component", "gateway"))
+		p.gateway, err = newGateway(s.cfg, s.version, nc, l, p.query, policy, p.tokens, s.log.With("component", "gateway"))
 		if err != nil {
 			return nil, err
 		}
 		p.gateway.start(g)
 	}
-	p.handler, err = s.newAPI(p, l, policy)
-	return p, err
+	return p, s.addAPI(p, l, policy)
 }
 
 // addLog connects to the log and keeps a handle on it current.
@@ -164,11 +172,11 @@ func (s *server) policy() (*admission.Policy, error) {
 	return policy, nil
 }
 
-// newAPI makes the handler of the web port.
-func (s *server) newAPI(p *parts, l *stream.Log, policy *admission.Policy) (http.Handler, error) {
+// addAPI adds the handlers of the web port and of operations.
+func (s *server) addAPI(p *parts, l *stream.Log, policy *admission.Policy) error {
 	proxies, err := admission.ParseProxies(s.cfg.TrustedProxies)
 	if err != nil {
-		return nil, usageError{err}
+		return usageError{err}
 	}
 	cfg := api.Config{
 		Version: s.version, AdminToken: s.token, WSURLs: s.wsURLs, Started: time.Now(),
@@ -176,7 +184,7 @@ func (s *server) newAPI(p *parts, l *stream.Log, policy *admission.Policy) (http
 		ClientReports: s.cfg.Reports,
 	}
 	deps := api.Deps{
-		Query: p.query, Log: l, Policy: policy,
+		Query: p.query, Log: l, Policy: policy, Tokens: p.tokens,
 		Ready: func() error {
 			if !p.ready.Load() {
 				return errNotReady
@@ -204,7 +212,15 @@ func (s *server) newAPI(p *parts, l *stream.Log, policy *admission.Policy) (http
 			deps.UI = files
 		}
 	}
-	return api.New(cfg, deps)
+	if len(s.admin) > 0 {
+		cfg.OpenMetrics = true // who may reach it is decided by its address
+		if p.operations, err = api.NewOperations(cfg, deps); err != nil {
+			return err
+		}
+		cfg.NoOperations = true
+	}
+	p.handler, err = api.New(cfg, deps)
+	return err
 }
 
 var errNotReady = errors.New("the server is starting")

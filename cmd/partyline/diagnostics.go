@@ -27,7 +27,7 @@ func (s reportStore) StoreReport(ctx context.Context, id string, r *lc.Report) e
 // posture is the part of the settings that says how safe this server is.
 func (s *server) posture() api.Posture {
 	return api.Posture{
-		Loopback: s.loopbackOnly(), AuthMode: "open",
+		Loopback: s.loopbackOnly(), AuthMode: s.cfg.AuthMode,
 		AnyOrigin: slices.Contains(s.cfg.Origins, "*"), NullOrigin: slices.Contains(s.cfg.Origins, "null"),
 		Durability: s.cfg.Durability, Heartbeat: s.cfg.Heartbeat,
 		ConnectsPerSecond: s.cfg.ConnectsPerSecond, SendsPerSecond: s.cfg.SendsPerSecond,

@@ -20,6 +20,7 @@ import (
 	"partyline/gateway/admission"
 	"partyline/gateway/hub"
 	"partyline/gateway/lifecycle"
+	"partyline/gateway/token"
 	"partyline/gateway/ws"
 )
 
@@ -37,7 +38,7 @@ type gatewayParts struct {
 }
 
 // newGateway makes the components on a connection to the log; it starts nothing.
-func newGateway(c config.Config, version string, nc *nats.Conn, l *stream.Log, models query.Backend, policy *admission.Policy, log *slog.Logger) (*gatewayParts, error) {
+func newGateway(c config.Config, version string, nc *nats.Conn, l *stream.Log, models query.Backend, policy *admission.Policy, tokens *token.Verifier, log *slog.Logger) (*gatewayParts, error) {
 	g := &gatewayParts{name: incarnation(), log: l}
 	var err error
 	if g.publisher, err = stream.NewPublisher(l, stream.PublisherConfig{Logger: log}); err != nil {
@@ -52,7 +53,7 @@ func newGateway(c config.Config, version string, nc *nats.Conn, l *stream.Log, m
 		SendsPerSecond: float64(c.SendsPerSecond),
 		MaxReplay:      unlimited(c.MaxReplay), PresenceNames: unlimited(c.PresenceNames),
 		PresenceGrace: atOnce(c.PresenceGrace), DrainFor: atOnce(c.Drain),
-	}, hub.Deps{Log: l, Publisher: g.publisher, Feed: g.feed, Query: models, NATS: nc})
+	}, hub.Deps{Log: l, Publisher: g.publisher, Feed: g.feed, Query: models, NATS: nc, Tokens: tokens})
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +69,7 @@ func newGateway(c config.Config, version string, nc *nats.Conn, l *stream.Log, m
 		return nil, usageError{err}
 	}
 	g.admission, err = admission.New(admission.Config{
-		Policy: policy, ConnectsPerSecond: c.ConnectsPerSecond, Proxies: proxies,
+		Policy: policy, ConnectsPerSecond: c.ConnectsPerSecond, Proxies: proxies, Tokens: tokens,
 		Options: ws.Options{SlowFrame: g.hub.SlowFrame}, Logger: log,
 	}, l.Secret, g.hub, ws.NewEcho(c.EchoLimits == "on"))
 	if err != nil {

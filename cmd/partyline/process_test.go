@@ -46,14 +46,15 @@ const patience = 30 * time.Second
 
 // process is a running partyline.
 type process struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	args []string
-	env  []string // besides the usual one
-	http string   // host:port
-	ws   string   // host:port
-	nats string   // host:port of the storage listener, if any
-	done chan struct{}
+	t     *testing.T
+	cmd   *exec.Cmd
+	args  []string
+	env   []string // besides the usual one
+	http  string   // host:port
+	ws    string   // host:port
+	nats  string   // host:port of the storage listener, if any
+	admin string   // host:port of the listener of operations, if any
+	done  chan struct{}
 
 	mu  sync.Mutex
 	log strings.Builder
@@ -99,10 +100,11 @@ func (p *process) start() {
 
 // readyLine is what the server logs when it serves.
 type readyLine struct {
-	Msg  string `json:"msg"`
-	HTTP string `json:"http"`
-	WS   string `json:"ws"`
-	NATS string `json:"nats"`
+	Msg   string `json:"msg"`
+	HTTP  string `json:"http"`
+	WS    string `json:"ws"`
+	NATS  string `json:"nats"`
+	Admin string `json:"admin"`
 }
 
 func (p *process) collect(r io.Reader) {
@@ -118,7 +120,7 @@ func (p *process) collect(r io.Reader) {
 			p.log.WriteByte('\n')
 		}
 		if isReady {
-			p.http, p.ws, p.nats = ready.HTTP, ready.WS, ready.NATS
+			p.http, p.ws, p.nats, p.admin = ready.HTTP, ready.WS, ready.NATS, ready.Admin
 		}
 		p.mu.Unlock()
 	}

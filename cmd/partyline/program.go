@@ -47,6 +47,7 @@ func commands() []command {
 		{"analytics", "install [--file ARCHIVE] [--dir DIR]", "install the library of the embedded ClickHouse", program.analytics},
 		{"doctor", "URL [--origin O] [--http BASE] [--token T] [--idle D] [--json]", "say why a WebSocket cannot connect; exit 1 on a critical finding", program.doctor},
 		{"demo-faults", "[FAULT] [--listen ADDR] [--to ADDR]", "put a fault in front of a running server, to watch it named", program.demoFaults},
+		{"token", "--sub S [--name N] [--rooms a,team-*] [--moderate a] [--admin] [--ttl 1h]", "make a token under auth.jwt.secret", program.token},
 		{"check-config", "[flags]", "check the configuration and print the effective one", program.checkConfig},
 		{"version", "", "print the version", program.printVersion},
 	}

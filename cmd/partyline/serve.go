@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,7 +52,7 @@ func (p program) serve(ctx context.Context, args []string) error {
 // per address, to everybody else with one line of the log.
 func (p program) tellReady(s *server) {
 	if jsonLog(s.cfg, p.stderr) || !terminal(p.stderr) {
-		attrs := []any{"http", s.httpAddr(), "ws", s.wsAddr(), "nats", s.natsAddr(), "roles", strings.Join(s.cfg.Roles, ",")}
+		attrs := []any{"http", s.httpAddr(), "ws", s.wsAddr(), "nats", s.natsAddr(), "admin", s.adminAddr(), "roles", strings.Join(s.cfg.Roles, ",")}
 		s.log.Info("ready", attrs...)
 		return
 	}
@@ -66,6 +67,9 @@ func (p program) tellReady(s *server) {
 		}
 	} else {
 		fmt.Fprintf(p.stdout, "  status     %schat/status/\n", s.pageURL())
+	}
+	if s.adminAddr() != "" {
+		fmt.Fprintf(p.stdout, "  metrics    http://%s/metrics\n", s.adminAddr())
 	}
 	if s.natsAddr() != "" {
 		fmt.Fprintf(p.stdout, "  NATS       nats://%s\n", s.natsAddr())
@@ -85,7 +89,8 @@ type server struct {
 	httpCert *certificate // nil: no TLS
 	wsCert   *certificate // nil: no TLS
 	http, ws []net.Listener
-	nats     net.Addr // of the embedded node's listener; nil: none
+	admin    []net.Listener // of operations; none: the web port has them
+	nats     net.Addr       // of the embedded node's listener; nil: none
 }
 
 // run serves until ctx ends, and drains then.
@@ -160,17 +165,20 @@ func (s *server) listen(ctx context.Context) (err error) {
 	if s.http, err = listen(ctx, "http.addr", s.cfg.HTTPAddr); err != nil {
 		return err
 	}
-	if s.cfg.WSAddr == "" || !s.cfg.Has("gateway") {
-		return nil
+	if s.cfg.WSAddr != "" && s.cfg.Has("gateway") {
+		s.ws, err = listen(ctx, "ws.addr", s.cfg.WSAddr)
 	}
-	if s.ws, err = listen(ctx, "ws.addr", s.cfg.WSAddr); err != nil {
+	if err == nil && s.cfg.AdminAddr != "" {
+		s.admin, err = listen(ctx, "admin.addr", s.cfg.AdminAddr)
+	}
+	if err != nil {
 		s.closeListeners()
 	}
 	return err
 }
 
 func (s *server) closeListeners() {
-	for _, l := range append(s.http, s.ws...) {
+	for _, l := range slices.Concat(s.http, s.ws, s.admin) {
 		l.Close()
 	}
 }
@@ -182,6 +190,13 @@ func (s *server) wsAddr() string {
 		return ""
 	}
 	return s.ws[0].Addr().String()
+}
+
+func (s *server) adminAddr() string {
+	if len(s.admin) == 0 {
+		return ""
+	}
+	return s.admin[0].Addr().String()
 }
 
 func (s *server) natsAddr() string {
@@ -221,28 +236,10 @@ type front struct {
 func (s *server) openFront(g *group, parts *parts) *front {
 	f := &front{stage: g.stage()}
 	for _, l := range s.http {
-		srv := &http.Server{
-			Handler:           parts.handler,
-			ReadHeaderTimeout: s.cfg.HandshakeTimeout,
-			IdleTimeout:       2 * time.Minute,
-			MaxHeaderBytes:    16 << 10,
-			ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-		}
-		f.servers = append(f.servers, srv)
-		g.start(f.stage, "web port", func(ctx context.Context) error {
-			stop := context.AfterFunc(ctx, func() { srv.Close() })
-			defer stop()
-			serve := srv.Serve
-			if s.httpCert != nil {
-				srv.TLSConfig = s.httpCert.config("h2", "http/1.1")
-				serve = func(l net.Listener) error { return srv.ServeTLS(l, "", "") }
-			}
-			if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
-				return err
-			}
-			<-ctx.Done() // Shutdown of the drain comes before the end of the stage
-			return nil
-		})
+		s.serveHTTP(g, f, "web port", l, parts.handler, s.httpCert)
+	}
+	for _, l := range s.admin {
+		s.serveHTTP(g, f, "listener of operations", l, parts.operations, nil)
 	}
 	for _, l := range s.ws {
 		if s.wsCert != nil {
@@ -253,6 +250,32 @@ func (s *server) openFront(g *group, parts *parts) *front {
 		})
 	}
 	return f
+}
+
+// serveHTTP serves a listener until the front's stage ends.
+func (s *server) serveHTTP(g *group, f *front, name string, l net.Listener, handler http.Handler, cert *certificate) {
+	srv := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: s.cfg.HandshakeTimeout,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	f.servers = append(f.servers, srv)
+	g.start(f.stage, name, func(ctx context.Context) error {
+		stop := context.AfterFunc(ctx, func() { srv.Close() })
+		defer stop()
+		serve := srv.Serve
+		if cert != nil {
+			srv.TLSConfig = cert.config("h2", "http/1.1")
+			serve = func(l net.Listener) error { return srv.ServeTLS(l, "", "") }
+		}
+		if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		<-ctx.Done() // Shutdown of the drain comes before the end of the stage
+		return nil
+	})
 }
 
 // Times of a shutdown besides gateway.drain; together under the four seconds of

@@ -36,59 +36,62 @@ func newEpoch() (string, error) {
 	return hex.EncodeToString(raw[:]), nil
 }
 
+// epochState is what the record is about, and the record as it was read.
+type epochState struct {
+	kv       jetstream.KeyValue
+	chat     jetstream.Stream
+	record   epochRecord
+	revision uint64
+}
+
+func openEpoch(ctx context.Context, js jetstream.JetStream) (e epochState, err error) {
+	if e.kv, err = js.KeyValue(ctx, stateBucket); err != nil {
+		return e, fmt.Errorf("opening bucket %s: %w", stateBucket, err)
+	}
+	if e.chat, err = js.Stream(ctx, chatStream); err != nil {
+		return e, fmt.Errorf("stream %s: %w", chatStream, err)
+	}
+	e.record, e.revision, err = readEpoch(ctx, e.kv)
+	return e, err
+}
+
 // settleEpoch makes the epoch of a log that is being opened: the recorded one
 // if this is the same log, else a new one. changed forces a new one.
 func settleEpoch(ctx context.Context, js jetstream.JetStream, changed bool) error {
-	kv, err := js.KeyValue(ctx, stateBucket)
-	if err != nil {
-		return fmt.Errorf("opening bucket %s: %w", stateBucket, err)
-	}
-	chat, err := js.Stream(ctx, chatStream)
-	if err != nil {
-		return fmt.Errorf("stream %s: %w", chatStream, err)
-	}
-	record, revision, err := readEpoch(ctx, kv)
+	e, err := openEpoch(ctx, js)
 	if err != nil {
 		return err
 	}
-	created := chat.CachedInfo().Created.UTC()
-	if !changed && record.Epoch != "" && record.Created.Equal(created) {
-		same, err := sameEvent(ctx, chat, record.Check)
+	created := e.chat.CachedInfo().Created.UTC()
+	if !changed && e.record.Epoch != "" && e.record.Created.Equal(created) {
+		same, err := sameEvent(ctx, e.chat, e.record.Check)
 		if err != nil || same {
 			return err
 		}
 	}
-	if record.Epoch, err = newEpoch(); err != nil {
+	if e.record.Epoch, err = newEpoch(); err != nil {
 		return err
 	}
-	record.Created = created
-	if record.Check, err = lastEvent(ctx, chat); err != nil {
+	e.record.Created = created
+	if e.record.Check, err = lastEvent(ctx, e.chat); err != nil {
 		return err
 	}
-	return writeEpoch(ctx, kv, record, revision)
+	return writeEpoch(ctx, e.kv, e.record, e.revision)
 }
 
 // moveCheckpoint remembers the newest event.
 func moveCheckpoint(ctx context.Context, js jetstream.JetStream) error {
-	kv, err := js.KeyValue(ctx, stateBucket)
-	if err != nil {
-		return fmt.Errorf("opening bucket %s: %w", stateBucket, err)
-	}
-	chat, err := js.Stream(ctx, chatStream)
-	if err != nil {
-		return fmt.Errorf("stream %s: %w", chatStream, err)
-	}
-	record, revision, err := readEpoch(ctx, kv)
+	e, err := openEpoch(ctx, js)
 	if err != nil {
 		return err
 	}
-	if chat.CachedInfo().State.LastSeq == record.Check.Seq {
+	if e.chat.CachedInfo().State.LastSeq == e.record.Check.Seq {
 		return nil
 	}
-	if record.Check, err = lastEvent(ctx, chat); err != nil {
+	if e.record.Check, err = lastEvent(ctx, e.chat); err != nil {
 		return err
 	}
-	return writeEpoch(ctx, kv, record, revision)
+	return writeEpoch(ctx, e.kv, e.record, e.revision)
 }
 
 // readEpoch returns the record and its revision; both zero when there is none.

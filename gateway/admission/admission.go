@@ -2,11 +2,9 @@ package admission
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net/netip"
-	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"partyline/events"
 	"partyline/events/lifecycle"
 	"partyline/gateway/hub"
+	"partyline/gateway/token"
 	"partyline/gateway/ws"
 )
 
@@ -29,9 +28,10 @@ type Config struct {
 	// ConnectsPerSecond limits the attempts of one address, with four times as
 	// many at once; 0: unlimited.
 	ConnectsPerSecond int
-	Proxies           Proxies      // whose X-Forwarded-For is believed
-	Options           ws.Options   // of chat connections
-	Logger            *slog.Logger // nil: discard
+	Tokens            *token.Verifier // nil: open mode, everybody may take any name
+	Proxies           Proxies         // whose X-Forwarded-For is believed
+	Options           ws.Options      // of chat connections
+	Logger            *slog.Logger    // nil: discard
 }
 
 // Sessions makes the session of an accepted chat connection; *hub.Hub does.
@@ -91,14 +91,10 @@ func (a *Admission) Handshake(ctx context.Context, r *ws.Request) (*ws.Acceptanc
 		return nil, refuse(r, lifecycle.StageOrigin, ref)
 	}
 	r.Attempt.Stage(lifecycle.StageOrigin)
-	o, ref := parseOpening(r)
-	if ref == nil && a.secret() == nil {
-		ref = notYet()
-	}
+	id, o, _, ref := a.authenticate(r)
 	if ref != nil {
 		return nil, refuse(r, lifecycle.StageAuth, ref)
 	}
-	id := o.identity(a.secret())
 	r.Attempt.Describe(func(row *lifecycle.Row) { row.UserHash = events.UserHash(a.secret(), id.UID) })
 	r.Attempt.Stage(lifecycle.StageAuth)
 	if ref := a.rate(r); ref != nil {
@@ -147,13 +143,38 @@ func (a *Admission) DryRun(r *ws.Request) Decision {
 	if ref != nil {
 		return Decision{rule, ref}
 	}
-	if _, ref := parseOpening(r); ref != nil {
-		return Decision{RuleParameter, ref}
-	}
-	if a.secret() == nil {
-		return Decision{RuleStorage, notYet()}
+	if _, _, why, ref := a.authenticate(r); ref != nil {
+		return Decision{why, ref}
 	}
 	return Decision{rule, nil}
+}
+
+// authenticate finds out who a chat connection speaks for, or which rule is
+// against it.
+func (a *Admission) authenticate(r *ws.Request) (hub.Identity, opening, Rule, *ws.Refusal) {
+	o, ref := parseOpening(r)
+	if ref != nil {
+		return hub.Identity{}, o, RuleParameter, ref
+	}
+	secret := a.secret()
+	if secret == nil {
+		return hub.Identity{}, o, RuleStorage, notYet()
+	}
+	if a.cfg.Tokens == nil {
+		return o.identity(secret), o, "", nil
+	}
+	claims, err := a.cfg.Tokens.Verify(o.token)
+	if err != nil {
+		return hub.Identity{}, o, RuleToken, tokenRefused(err)
+	}
+	return hub.Identity{UID: events.SubjectUID(secret, claims.Subject), User: claims.Name, Known: true, Claims: claims}, o, "", nil
+}
+
+func tokenRefused(err error) *ws.Refusal {
+	if e, ok := errors.AsType[*events.Error](err); ok {
+		return &ws.Refusal{Status: 401, Code: e.Code, Detail: e.Message}
+	}
+	return &ws.Refusal{Status: 503, Code: events.CodeOverloaded, Detail: err.Error(), RetryAfter: time.Second}
 }
 
 // refuse records a refusal.
@@ -237,92 +258,6 @@ func (a *Admission) rate(r *ws.Request) *ws.Refusal {
 		Status: 429, Code: events.CodeRateLimited, RetryAfter: wait,
 		Detail: "this address opens connections too fast (gateway.connects-per-second-per-ip)",
 	}
-}
-
-// opening is what the request of a chat connection asks for.
-type opening struct {
-	user, client string // "": not given
-	subprotocol  string // to be selected
-}
-
-// parseOpening reads and checks the parameters of a chat connection.
-func parseOpening(r *ws.Request) (opening, *ws.Refusal) {
-	var o opening
-	query, err := url.ParseQuery(r.RawQuery)
-	if err != nil {
-		return o, badRequest("malformed query string")
-	}
-	for _, name := range []string{"user", "client", "token", "trace", "diag"} {
-		if len(query[name]) > 1 {
-			return o, badRequest("the parameter " + name + " is given twice")
-		}
-	}
-	offers := map[string]string{}
-	private := false
-	for _, offer := range r.Subprotocols() {
-		if offer == ws.Subprotocol {
-			o.subprotocol = offer
-			continue
-		}
-		for _, name := range []string{"bearer", "trace", "client"} {
-			value, ok := strings.CutPrefix(offer, name+".")
-			if !ok {
-				continue
-			}
-			if before, twice := offers[name]; twice && before != value {
-				return o, badRequest("two subprotocols " + name + ". that differ")
-			}
-			offers[name], private = value, true
-		}
-	}
-	if private && o.subprotocol == "" {
-		return o, badRequest("who offers the subprotocols bearer., trace. or client. has to offer " + ws.Subprotocol + " too")
-	}
-	if _, ref := either(query, offers, "trace", events.CheckTrace); ref != nil {
-		return o, ref
-	}
-	var ref *ws.Refusal
-	if o.client, ref = either(query, offers, "client", events.CheckClientKey); ref != nil {
-		return o, ref
-	}
-	if !query.Has("user") {
-		return o, nil
-	}
-	if o.user, err = events.NormalizeUser(query.Get("user")); err != nil {
-		return o, refusalOf(err)
-	}
-	return o, nil
-}
-
-// either returns a parameter that may come in the query or as a subprotocol.
-func either(query url.Values, offers map[string]string, name string, check func(string) error) (string, *ws.Refusal) {
-	offered, ok := offers[name]
-	value := query.Get(name)
-	switch {
-	case ok && query.Has(name) && offered != value:
-		return "", badRequest("query and subprotocol name two different values of " + name)
-	case ok:
-		value = offered
-	case !query.Has(name):
-		return "", nil
-	}
-	if err := check(value); err != nil {
-		return "", refusalOf(err)
-	}
-	return value, nil
-}
-
-// identity is who the connection speaks for. Without a key of its own it is
-// somebody new.
-func (o opening) identity(secret []byte) hub.Identity {
-	known := o.client != ""
-	if !known {
-		o.client = rand.Text()
-	}
-	if o.user == "" {
-		o.user = events.GuestName()
-	}
-	return hub.Identity{UID: events.UID(secret, o.user, o.client), User: o.user, Known: known}
 }
 
 func refusalOf(err error) *ws.Refusal {

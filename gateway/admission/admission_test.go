@@ -12,6 +12,7 @@ import (
 	"partyline/events"
 	"partyline/gateway/admission"
 	"partyline/gateway/hub"
+	"partyline/gateway/token"
 	"partyline/gateway/ws"
 )
 
@@ -37,12 +38,17 @@ type fixture struct {
 
 func setup(t *testing.T, perSecond int, origins ...string) *fixture {
 	t.Helper()
+	return setupTokens(t, nil, perSecond, origins...)
+}
+
+func setupTokens(t *testing.T, tokens *token.Verifier, perSecond int, origins ...string) *fixture {
+	t.Helper()
 	fx := &fixture{secret: make([]byte, 32)}
 	p, err := admission.NewPolicy(nil, "", []string{"8000", "8001"}, origins)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fx.Admission, err = admission.New(admission.Config{Policy: p, ConnectsPerSecond: perSecond},
+	fx.Admission, err = admission.New(admission.Config{Policy: p, Tokens: tokens, ConnectsPerSecond: perSecond},
 		func() []byte { return fx.secret }, &fx.sessions, ws.NewEcho(true))
 	if err != nil {
 		t.Fatal(err)

@@ -26,6 +26,7 @@ const (
 	RuleMalformed Rule = "malformed"  // the Origin is no origin, or there are two
 	RuleBadHost   Rule = "bad_host"   // refused before, because of Host
 	RuleParameter Rule = "parameter"  // refused because of a parameter
+	RuleToken     Rule = "token"      // refused because of the token
 	RuleRate      Rule = "rate_limit" // the address opens connections too fast
 	RuleDraining  Rule = "draining"   // the server shuts down
 	RuleStorage   Rule = "storage"    // the log cannot be reached yet

@@ -19,6 +19,7 @@ import (
 	"partyline/events/stream"
 	"partyline/gateway/hub"
 	"partyline/gateway/lifecycle"
+	"partyline/gateway/token"
 	"partyline/gateway/ws"
 )
 
@@ -115,6 +116,8 @@ type Deps struct {
 	// deployment's secret, by which their keys are checked; nil: none are kept.
 	Reports Reports
 	Secret  func() []byte
+	// Tokens verifies those of jwt mode; nil: open mode.
+	Tokens *token.Verifier
 	// Help has a page <code>.md for each finding of the diagnosis; nil: none.
 	Help fs.FS
 	// Admin are further calls by path: POST, with the admin token, and without

@@ -12,7 +12,7 @@ import (
 	lc "partyline/events/lifecycle"
 )
 
-var asAdmin = []string{"Authorization", "Bearer " + token}
+var asAdmin = []string{"Authorization", "Bearer " + adminToken}
 
 func TestHistoryOverREST(t *testing.T) {
 	t.Parallel()

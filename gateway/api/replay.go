@@ -20,11 +20,11 @@ const (
 // events as the log holds them, a line each. An answer that cannot be completed
 // is cut, so that nobody takes it for the whole page.
 func (a *api) getEvents(w http.ResponseWriter, r *http.Request) error {
-	if err := a.needAdmin(r); err != nil {
-		return err
-	}
 	name, err := roomOf(r)
 	if err != nil {
+		return err
+	}
+	if err := a.needModerator(r, name); err != nil {
 		return err
 	}
 	p := params(r)

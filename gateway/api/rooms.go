@@ -54,7 +54,7 @@ func (a *api) getRooms(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	page, err := a.rooms(r.Context(), q)
+	page, err := a.visibleRooms(r, q)
 	if err != nil {
 		return err
 	}
@@ -74,14 +74,59 @@ func (a *api) getRoom(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if _, err := a.enter(r, name); err != nil {
+		return err
+	}
 	page, err := a.rooms(r.Context(), query.RoomsRequest{Name: name, AtLeast: a.fence(r.Context(), name)})
 	if err != nil {
 		return err
 	}
 	if len(page.Rooms) == 0 {
-		return events.Errorf(events.CodeNotFound, "nothing was said in room %q yet", name)
+		return noSuchRoom(name)
 	}
 	return writeJSON(w, shown(&page.Rooms[0]))
+}
+
+// maxSkipped bounds the pages of rooms that one request looks through for those
+// that the caller may see.
+const maxSkipped = 50
+
+// visibleRooms is a page of the rooms that the caller may see.
+func (a *api) visibleRooms(r *http.Request, q query.RoomsRequest) (query.RoomsPage, error) {
+	if a.deps.Tokens == nil {
+		return a.rooms(r.Context(), q)
+	}
+	c, err := a.holder(r)
+	if err != nil {
+		return query.RoomsPage{}, err
+	}
+	if c.admin {
+		return a.rooms(r.Context(), q)
+	}
+	var visible query.RoomsPage
+	want := q.Limit
+	q.Limit = maxPage
+	for range maxSkipped {
+		page, err := a.rooms(r.Context(), q)
+		if err != nil {
+			return visible, err
+		}
+		for _, room := range page.Rooms {
+			if !c.claims.MayEnter(room.Name) {
+				continue
+			}
+			if len(visible.Rooms) == want {
+				visible.More = true
+				return visible, nil
+			}
+			visible.Rooms = append(visible.Rooms, room)
+		}
+		if !page.More {
+			break
+		}
+		q.After = page.Rooms[len(page.Rooms)-1].Name
+	}
+	return visible, nil
 }
 
 func (a *api) rooms(ctx context.Context, q query.RoomsRequest) (query.RoomsPage, error) {
@@ -98,6 +143,9 @@ func (a *api) rooms(ctx context.Context, q query.RoomsRequest) (query.RoomsPage,
 func (a *api) getMessages(w http.ResponseWriter, r *http.Request) error {
 	name, err := roomOf(r)
 	if err != nil {
+		return err
+	}
+	if _, err := a.enter(r, name); err != nil {
 		return err
 	}
 	p := params(r)

@@ -20,7 +20,6 @@ type Posture struct {
 	ConnectsPerSecond int  // 0: unlimited
 	SendsPerSecond    int  // 0: unlimited
 	EchoUnlimited     bool //
-	OpenMetrics       bool // /metrics needs no token
 	WholeAddresses    bool // telemetry keeps addresses as they are
 }
 
@@ -48,7 +47,6 @@ func (p Posture) findings() []postureFinding {
 		{"connects_unlimited", "warning", "One address may open connections as fast as it likes.", "Set gateway.connects-per-second-per-ip.", true, p.ConnectsPerSecond == 0},
 		{"sends_unlimited", "warning", "One connection may send as fast as it likes.", "Set gateway.sends-per-second.", true, p.SendsPerSecond == 0},
 		{"echo_unlimited", "warning", "The echo route has no limits.", "Set echo.limits: on; off is for benches.", true, p.EchoUnlimited},
-		{"metrics_open", "warning", "Metrics can be read from other machines without a token.", "Set admin.addr.", true, p.OpenMetrics && !p.Loopback},
 		{"addresses_whole", "info", "Telemetry keeps whole addresses of people.", "Set analytics.ip-privacy: truncate.", true, p.WholeAddresses},
 	}
 	var found []postureFinding

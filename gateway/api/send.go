@@ -24,10 +24,11 @@ const (
 // postMessage answers POST /api/v1/rooms/{room}/messages: a backend says
 // something.
 func (a *api) postMessage(w http.ResponseWriter, r *http.Request) error {
-	if err := a.needAdmin(r); err != nil {
+	name, err := roomOf(r)
+	if err != nil {
 		return err
 	}
-	name, err := roomOf(r)
+	c, err := a.sender(r, name)
 	if err != nil {
 		return err
 	}
@@ -37,6 +38,9 @@ func (a *api) postMessage(w http.ResponseWriter, r *http.Request) error {
 	}
 	req, err := readMessage(r)
 	if err != nil {
+		return err
+	}
+	if err := speakFor(&req, c); err != nil {
 		return err
 	}
 	if a.deps.Draining() {
@@ -60,6 +64,28 @@ func (a *api) postMessage(w http.ResponseWriter, r *http.Request) error {
 	}{res.Seq, string(events.AppendTime(nil, res.Time)), res.Duplicate})
 }
 
+// sender refuses a request of somebody who may not send to a room.
+func (a *api) sender(r *http.Request, room string) (caller, error) {
+	if a.deps.Tokens == nil {
+		return caller{admin: true}, a.needAdmin(r)
+	}
+	return a.enter(r, room)
+}
+
+// speakFor says whose message it is: the admin speaks for whom it names, a holder
+// of a token for itself.
+func speakFor(req *hub.SendRequest, c caller) error {
+	switch {
+	case req.User != "" && !c.admin:
+		return badRequest("user is for the admin token; a message is always that of the token's subject")
+	case req.User == "" && c.claims != nil:
+		req.User, req.Sub = c.claims.Name, c.claims.Subject
+	case req.User == "":
+		req.User = defaultSender
+	}
+	return nil
+}
+
 // idempotencyKey is the key of a request, "" without one.
 func idempotencyKey(r *http.Request) (string, error) {
 	switch values := r.Header.Values("Idempotency-Key"); {
@@ -74,7 +100,7 @@ func idempotencyKey(r *http.Request) (string, error) {
 
 // readMessage reads and checks a body.
 func readMessage(r *http.Request) (hub.SendRequest, error) {
-	req := hub.SendRequest{User: defaultSender}
+	var req hub.SendRequest
 	if err := needJSON(r); err != nil {
 		return req, err
 	}

@@ -19,7 +19,7 @@ import (
 	"partyline/projections"
 )
 
-const token = "a-token-of-the-administrator"
+const adminToken = "a-token-of-the-administrator"
 
 // fixture is the handler on a real log, read model and hub.
 type fixture struct {
@@ -30,7 +30,7 @@ type fixture struct {
 	recorder *lifecycle.Recorder
 }
 
-func setup(t *testing.T) *fixture {
+func setup(t *testing.T, change ...func(*Deps)) *fixture {
 	t.Helper()
 	fx := &fixture{t: t, bus: eventstest.New(t)}
 	l := fx.bus.Log(t)
@@ -77,7 +77,7 @@ func setup(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{Version: "v0", Gateway: "gw", AdminToken: token, Logger: logger}
+	cfg := Config{Version: "v0", Gateway: "gw", AdminToken: adminToken, Logger: logger}
 	deps := Deps{
 		Query: backend, Log: l, Policy: policy, Hub: h, Traces: traces,
 		UI: fstest.MapFS{
@@ -88,6 +88,9 @@ func setup(t *testing.T) *fixture {
 		Admin: map[string]http.HandlerFunc{"/api/v1/admin/rebuild": func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusOK)
 		}},
+	}
+	for _, fn := range change {
+		fn(&deps)
 	}
 	if fx.api, err = newAPI(cfg, deps); err != nil {
 		t.Fatal(err)

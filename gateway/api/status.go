@@ -25,6 +25,7 @@ type (
 		// ClientReports says whether the page may send reports of failed attempts:
 		// ask (the person), on, off.
 		ClientReports string `json:"client_reports"`
+		Auth          string `json:"auth"` // open, jwt: whether a client needs a token
 	}
 	statusWebSocket struct {
 		URLs        []string `json:"urls"`
@@ -126,6 +127,9 @@ func (a *api) getStatus(w http.ResponseWriter, r *http.Request) error {
 	store := a.deps.Analytics()
 	ans.Analytics = statusAnalytics(store)
 	ans.ClientReports = a.clientReports()
+	if ans.Auth = "open"; a.deps.Tokens != nil {
+		ans.Auth = "jwt"
+	}
 	switch {
 	case ans.WebSocket.Draining:
 		ans.Status = "draining"

@@ -95,6 +95,14 @@ func AppendLeft(dst []byte, room, id string) []byte {
 	return append(dst, '}')
 }
 
+// AppendAuthed appends an authed frame.
+func AppendAuthed(dst []byte, id string, expires time.Time) []byte {
+	dst = append(dst, `{"type":"authed"`...)
+	dst = appendOptional(dst, "id", id)
+	dst = appendTime(dst, "expires", expires)
+	return append(dst, '}')
+}
+
 // AppendEvent appends an event frame around the stored bytes.
 func AppendEvent(dst []byte, ev *stream.Stored) []byte {
 	dst = append(dst, `{"type":"event","room":"`...)

@@ -34,6 +34,7 @@ func TestServerFrames(t *testing.T) {
 		"joined-replayed": frame.AppendJoined(nil, &frame.JoinedFrame{Room: "lobby", Epoch: "e", LastSeq: 10, Members: 1, Replayed: 7}),
 		"joined-reset":    frame.AppendJoined(nil, &frame.JoinedFrame{Room: "lobby", Epoch: "e", Messages: []byte(`[]`), Reset: true}),
 		"left":            frame.AppendLeft(nil, "lobby", "l"),
+		"authed":          frame.AppendAuthed(nil, "a", at),
 		"event":           frame.AppendEvent(nil, stored),
 		"ack":             frame.AppendAck(nil, "m1", 12, at, false),
 		"ack-duplicate":   frame.AppendAck(nil, "m1", 12, at, true),

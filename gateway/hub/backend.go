@@ -20,6 +20,7 @@ const sendTimeout = 10 * time.Second
 type SendRequest struct {
 	Room    string
 	User    string // the name shown
+	Sub     string // subject of a token, whose identity it is; "": that of User alone
 	ID      string // Idempotency-Key; "": every call stores a message of its own
 	Text    string
 	ReplyTo uint64 // stream sequence, 0 for none
@@ -34,8 +35,8 @@ type SendResult struct {
 }
 
 // Send stores a message and returns when it is acknowledged, as durable as that
-// of a connection. The identity is User alone: two backends that show the same
-// name share it, and no connection does. The same ID of the same User is stored
+// of a connection. Without Sub the identity is User alone: two backends that show
+// the same name share it, and no connection does. The same ID of the same identity is stored
 // once: it is looked up in memory, in the read model, and by the log. Errors are
 // *events.Error where the contract has a code, or that of ctx; the message may
 // have been stored all the same, and sending the ID again tells.
@@ -53,6 +54,9 @@ func (h *Hub) Send(ctx context.Context, r SendRequest) (SendResult, error) {
 	}
 	answer := make(chan sendAnswer, 1)
 	uid := events.UID(h.log.Secret(), r.User, backendKey)
+	if r.Sub != "" {
+		uid = events.SubjectUID(h.log.Secret(), r.Sub)
+	}
 	p := &pending{h: h, r: room, key: ackKey{uid, r.ID}}
 	e, found, joined := h.acked.begin(p.key, p, waiter{backend: answer})
 	switch {

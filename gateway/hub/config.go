@@ -11,6 +11,7 @@ import (
 
 	"partyline/events/query"
 	"partyline/events/stream"
+	"partyline/gateway/token"
 )
 
 // Config bounds a Hub. Zero values take the defaults named at each field.
@@ -71,7 +72,7 @@ type Feed interface {
 	Expect(room string, seq uint64, duplicate bool)
 }
 
-// Deps are the parts that a hub works with; all are required. They stay the
+// Deps are the parts that a hub works with; all but Tokens are required. They stay the
 // caller's, and must run longer than the hub.
 type Deps struct {
 	Log       Log
@@ -79,6 +80,9 @@ type Deps struct {
 	Feed      Feed
 	Query     query.Backend
 	NATS      *nats.Conn // for presence, typing, receipts and read markers
+	// Tokens verifies those of auth frames; nil: open mode, in which no Identity
+	// has Claims.
+	Tokens *token.Verifier
 }
 
 func (d Deps) validate() error {

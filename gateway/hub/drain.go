@@ -22,15 +22,7 @@ const (
 // so that what is in flight is still answered.
 func (h *Hub) Drain(ctx context.Context) error {
 	h.draining.Store(true)
-	var all []*session
-	for i := range h.users {
-		u := &h.users[i]
-		u.mu.Lock()
-		for _, list := range u.sessions {
-			all = append(all, list...)
-		}
-		u.mu.Unlock()
-	}
+	all := h.sessions()
 	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	start := time.Now()
 	for i, s := range all {

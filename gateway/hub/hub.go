@@ -13,6 +13,7 @@ import (
 	"partyline/events"
 	"partyline/events/query"
 	"partyline/gateway/frame"
+	"partyline/gateway/token"
 	"partyline/gateway/ws"
 )
 
@@ -32,6 +33,7 @@ type Hub struct {
 	feed      Feed
 	query     query.Backend
 	nc        *nats.Conn
+	tokens    *token.Verifier // nil: open mode
 
 	ctx  context.Context // of everything that runs on behalf of sessions
 	stop context.CancelFunc
@@ -85,7 +87,7 @@ func New(cfg Config, deps Deps) (*Hub, error) {
 	}
 	h := &Hub{
 		cfg: cfg, log: deps.Log, publisher: deps.Publisher, feed: deps.Feed,
-		query: deps.Query, nc: deps.NATS,
+		query: deps.Query, nc: deps.NATS, tokens: deps.Tokens,
 		seed:      maphash.MakeSeed(),
 		inline:    inlineMembers,
 		acked:     newAcked(cfg.AckedIDs),
@@ -376,21 +378,19 @@ func (h *Hub) Stats() Stats {
 type Identity struct {
 	UID  string // public id, 16 hex digits
 	User string // the name shown
-	Sub  string // token subject, "" in open mode
 	// Known says that the client came with its own key or token: something may
 	// be stored under this identity already, and what it sends in the first
 	// LookupWindow is looked up before it is published.
 	Known bool
-	// MayRead and MayWrite decide about a room; nil: every room.
-	MayRead, MayWrite func(room string) bool
+	// Claims are what the identity's token says; nil in open mode: everything is
+	// allowed.
+	Claims *token.Claims
 }
-
-func (id *Identity) mayRead(room string) bool  { return id.MayRead == nil || id.MayRead(room) }
-func (id *Identity) mayWrite(room string) bool { return id.MayWrite == nil || id.MayWrite(room) }
 
 // NewSession makes the session of one accepted connection.
 func (h *Hub) NewSession(id Identity) ws.Session {
 	s := &session{h: h, id: id}
+	s.claims.Store(id.Claims)
 	s.known.Store(id.Known)
 	return s
 }

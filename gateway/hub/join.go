@@ -35,7 +35,7 @@ type join struct {
 
 // join handles a join frame. It runs in the connection's worker.
 func (s *session) join(f *frame.Client) {
-	if !s.id.mayRead(f.Room) {
+	if !s.claims.Load().MayEnter(f.Room) {
 		s.refuse(events.Errorf(events.CodeNotFound, "there is no room %q", f.Room), f.ID, f.Room)
 		return
 	}

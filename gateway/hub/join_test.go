@@ -300,25 +300,6 @@ func TestJoinLimitsAndFailures(t *testing.T) {
 	}
 }
 
-func TestJoinNeedsGrant(t *testing.T) {
-	t.Parallel()
-	fx := setup(t)
-	c := fx.connectAs(fx.hubs[0], Identity{UID: "00000000000000aa", User: "a",
-		MayRead: func(r string) bool { return r != "secret" }, MayWrite: func(r string) bool { return r == "w" }})
-	if e := c.join("secret"); e.Code != "not_found" {
-		t.Errorf("join: %+v", e)
-	}
-	c.say(`{"type":"history","room":"secret","id":"h","limit":1}`)
-	if e := c.answer("h"); e.Code != "not_found" {
-		t.Errorf("history: %+v", e)
-	}
-	c.join("readonly")
-	c.say(`{"type":"send","room":"readonly","id":"s","text":"x"}`)
-	if e := c.answer("s"); e.Code != "forbidden" {
-		t.Errorf("send: %+v", e)
-	}
-}
-
 // A replay pauses while the outbound queue is long, and never overflows it.
 func TestReplayIsPaced(t *testing.T) {
 	t.Parallel()

@@ -21,6 +21,7 @@ func (h *Hub) maintain() {
 			h.gossip.expire(time.Now())
 		case now := <-tick.C:
 			h.presenceTick(now)
+			h.closeExpired(now)
 			h.sweep(&h.shards[next], now)
 			next = (next + 1) % shardCount
 			h.closeIdle(now)

@@ -11,6 +11,7 @@ import (
 
 	"partyline/events"
 	"partyline/gateway/frame"
+	"partyline/gateway/token"
 	"partyline/gateway/ws"
 )
 
@@ -22,6 +23,8 @@ type session struct {
 	conn   ws.Conn
 	connID string
 	opened time.Time
+
+	claims atomic.Pointer[token.Claims] // nil: everything is allowed, for ever
 
 	malformed int // in a row; only used by Message
 
@@ -39,7 +42,7 @@ type session struct {
 	working     bool // a worker runs
 	inFlight    int  // storing frames without an answer
 	sends       bucket
-	signals     bucket // read and typing
+	signals     bucket // read, typing and auth
 	refusals    window
 }
 
@@ -69,7 +72,7 @@ func (s *session) Open(c ws.Conn) {
 func (s *session) welcome() *frame.WelcomeFrame {
 	cfg := &s.h.cfg
 	return &frame.WelcomeFrame{
-		Conn: s.connID, User: s.id.User, UID: s.id.UID, Sub: s.id.Sub,
+		Conn: s.connID, User: s.id.User, UID: s.id.UID, Sub: s.claims.Load().Sub(),
 		Epoch: s.h.log.Epoch(), ReportKey: events.ReportKey(s.h.log.Secret(), s.connID),
 		Version: cfg.Version, Gateway: cfg.Gateway,
 		Time: time.Now(), Heartbeat: cfg.Heartbeat,
@@ -161,17 +164,20 @@ func (s *session) admit(f *frame.Client) bool {
 			s.refuseLater(events.CodeOverloaded, "too many messages without an answer", f, retryAfter)
 			return false
 		}
-	case frame.Read, frame.Typing:
+	case frame.Read, frame.Typing, frame.Auth:
 		s.mu.Lock()
-		ok, _ := s.signals.take(now, signalRate, signalBurst)
+		ok, wait := s.signals.take(now, signalRate, signalBurst)
 		s.mu.Unlock()
+		if !ok && f.Type == frame.Auth {
+			s.refuseLater(events.CodeRateLimited, "too many tokens", f, wait)
+		}
 		return ok
 	}
 	return true
 }
 
 const (
-	signalRate  = 10 // read and typing frames of one connection, per second
+	signalRate  = 10 // read, typing and auth frames of one connection, per second
 	signalBurst = 40
 )
 
@@ -179,7 +185,7 @@ const (
 // behind one that does.
 func (s *session) needsWorker(f *frame.Client) bool {
 	switch f.Type {
-	case frame.Ping, frame.Auth:
+	case frame.Ping:
 		return false
 	case frame.Send:
 		if s.mustLookUp(f) {
@@ -199,7 +205,7 @@ func (s *session) handle(f *frame.Client) {
 	case frame.Ping:
 		s.send(func(dst []byte) []byte { return frame.AppendPong(dst, f.T, time.Now()) })
 	case frame.Auth:
-		s.refuse(events.Errorf(events.CodeBadRequest, "this server does not use tokens"), f.ID, "")
+		s.refresh(f)
 	case frame.Join:
 		s.join(f)
 	case frame.Leave:
@@ -296,16 +302,19 @@ func (s *session) dropMember(m *member) {
 }
 
 func (s *session) leaveRoom(f *frame.Client) {
-	m := s.joinedRoom(f)
-	if m == nil {
-		return
+	if m := s.joinedRoom(f); m != nil {
+		s.leave(m, f.ID)
 	}
+}
+
+// leave ends a membership and says so.
+func (s *session) leave(m *member, id string) {
 	s.mu.Lock()
 	s.dropMember(m)
 	s.mu.Unlock()
 	s.hasLeft.Store(true)
 	m.r.leave(m)
-	left := s.h.encode(func(dst []byte) []byte { return frame.AppendLeft(dst, f.Room, f.ID) })
+	left := s.h.encode(func(dst []byte) []byte { return frame.AppendLeft(dst, m.r.name, id) })
 	m.r.mu.Lock()
 	m.r.sendTo(m, left) // behind the last event
 	m.r.mu.Unlock()

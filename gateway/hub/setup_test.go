@@ -9,6 +9,7 @@ import (
 
 	"partyline/events/eventstest"
 	"partyline/gateway/lifecycle"
+	"partyline/gateway/token"
 	"partyline/gateway/ws"
 )
 
@@ -37,6 +38,12 @@ func setup(t *testing.T, change ...func(*Config)) *fixture {
 
 func (fx *fixture) addHub(change ...func(*Config)) *Hub {
 	fx.t.Helper()
+	return fx.addHubWith(nil, change...)
+}
+
+// addHubWith adds a hub in jwt mode, unless tokens is nil.
+func (fx *fixture) addHubWith(tokens *token.Verifier, change ...func(*Config)) *Hub {
+	fx.t.Helper()
 	cfg := Config{
 		Logger: eventstest.Logger(fx.t), Gateway: fmt.Sprintf("gw%d", len(fx.hubs)),
 		PresenceEvery: 20 * time.Millisecond, GossipEvery: 50 * time.Millisecond,
@@ -46,7 +53,7 @@ func (fx *fixture) addHub(change ...func(*Config)) *Hub {
 		fn(&cfg)
 	}
 	feed := newFeed(fx.log)
-	h, err := New(cfg, Deps{Log: fx.log, Publisher: fx.log, Feed: feed, Query: fx.log, NATS: fx.bus.Connect(fx.t)})
+	h, err := New(cfg, Deps{Log: fx.log, Publisher: fx.log, Feed: feed, Query: fx.log, NATS: fx.bus.Connect(fx.t), Tokens: tokens})
 	if err != nil {
 		fx.t.Fatal(err)
 	}
@@ -99,7 +106,9 @@ type got struct {
 		Text string
 		Kind string
 	}
-	Reason string
+	Reason  string
+	Sub     string
+	Expires string
 }
 
 // client is the far end of a connection: a ws.Conn that keeps what it is sent.

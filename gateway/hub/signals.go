@@ -306,3 +306,17 @@ func (h *Hub) sessionsOf(uid string) []*session {
 	defer u.mu.Unlock()
 	return slices.Clone(u.sessions[uid])
 }
+
+// sessions are all of this gateway.
+func (h *Hub) sessions() []*session {
+	var all []*session
+	for i := range h.users {
+		u := &h.users[i]
+		u.mu.Lock()
+		for _, list := range u.sessions {
+			all = append(all, list...)
+		}
+		u.mu.Unlock()
+	}
+	return all
+}

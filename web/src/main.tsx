@@ -1,13 +1,13 @@
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { App } from './app/App'
-import { takeAdminToken } from './app/admin'
 import { parseRoute } from './app/route'
 import { startChat } from './app/session'
 import './app/tokens.css'
+import { takeSecrets } from './shared/secrets'
 import { loadTheme, showTheme } from './shared/theme'
 
-takeAdminToken(window)
+takeSecrets(window)
 const root = document.getElementById('root')
 if (root) {
   const route = parseRoute(window.location.hash)

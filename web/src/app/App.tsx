@@ -14,6 +14,7 @@ import { OtherPage } from './OtherPage'
 import { ReportQuestion } from './ReportQuestion'
 import { parseRoute, useHash } from './route'
 import type { Session } from './session'
+import { SignIn } from './SignIn'
 import { Sidebar } from './Sidebar'
 import { useKeys } from './useKeys'
 
@@ -48,6 +49,7 @@ export function App({ session }: { session: Session }) {
     <div className={styles.app}>
       {!isPhone && <aside className={styles.side} aria-label={texts.menu}>{sidebar}</aside>}
       <main className={styles.main}>
+        <SignIn session={session} />
         <ReportQuestion reports={session.reports} />
         {route.page === 'room'
           ? <Chat client={client} store={store} menu={menu} people={people} onDiagnose={() => { setOpen('diagnostics') }} />

@@ -3,6 +3,7 @@ import { Client } from '../client/client'
 import { installationKey } from '../client/identity'
 import { webStore, type Store } from '../client/store'
 import { loadName } from '../shared/name'
+import { loadToken } from '../shared/secrets'
 import { loadRooms } from './joined'
 import { ReportSender } from './reports'
 
@@ -22,6 +23,7 @@ export function startChat(room: string | null): Session {
     urls: [new URL('/ws/chat/', window.location.href).href.replace(/^http/, 'ws')],
     clientKey: installationKey(store, env),
     user: loadName(store, env),
+    token: loadToken,
   }, room ?? rooms[0] ?? 'lobby')
   attach(client)
   const reports = new ReportSender(client, store)

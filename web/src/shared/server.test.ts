@@ -5,13 +5,13 @@ it('reads a status, whatever else is in it', () => {
   expect(parseStatus({
     status: 'ok', version: '1', gateway: 'g', uptime_s: 3.7, time: 't', more: 1,
     websocket: { urls: ['ws://x', 5], connections: 2, draining: true },
-    storage: { nats: 'connected', durability: 'sync', projection_lag: 0 }, analytics: { mode: 'embedded', ok: true, lag: 1 },
+    auth: 'jwt', storage: { nats: 'connected', durability: 'sync', projection_lag: 0 }, analytics: { mode: 'embedded', ok: true, lag: 1 },
   })).toEqual({
     status: 'ok', version: '1', gateway: 'g', uptime: 3, time: 't', urls: ['ws://x'], connections: 2, draining: true,
-    nats: 'connected', durability: 'sync', lag: 0, analytics: { mode: 'embedded', ok: true },
+    auth: 'jwt', nats: 'connected', durability: 'sync', lag: 0, analytics: { mode: 'embedded', ok: true },
   })
   expect(parseStatus({ status: 'ok', websocket: 'x', uptime_s: NaN })).toEqual({
-    status: 'ok', version: '', gateway: '', uptime: 0, draining: false, urls: [],
+    status: 'ok', version: '', gateway: '', uptime: 0, draining: false, auth: 'open', urls: [],
   })
 })
 

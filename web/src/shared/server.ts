@@ -1,3 +1,5 @@
+import { loadToken } from './secrets'
+
 /** What the page shows of /chat/status/. Absent members were not told. */
 export interface ServerStatus {
   status: string
@@ -7,6 +9,8 @@ export interface ServerStatus {
   time?: string
   connections?: number
   draining: boolean
+  /** Whether a client needs a token. */
+  auth: 'open' | 'jwt'
   urls: string[]
   nats?: string
   durability?: string
@@ -36,7 +40,7 @@ export function parseStatus(value: unknown): ServerStatus | null {
   const word = (v: unknown) => (typeof v === 'string' ? text(v) : undefined)
   return {
     status: text(f.status), version: text(f.version), gateway: text(f.gateway),
-    uptime: Math.max(0, Math.floor(number(f.uptime_s) ?? 0)), draining: socket.draining === true,
+    uptime: Math.max(0, Math.floor(number(f.uptime_s) ?? 0)), draining: socket.draining === true, auth: f.auth === 'jwt' ? 'jwt' : 'open',
     urls: Array.isArray(socket.urls) ? socket.urls.filter((url) => typeof url === 'string').slice(0, 10) : [],
     ...optional('time', word(f.time)),
     ...optional('connections', number(socket.connections)),
@@ -68,7 +72,8 @@ export const fetchRooms = (signal: AbortSignal): Promise<RoomInfo[] | null> => a
 
 async function ask<T>(path: string, signal: AbortSignal, parse: (value: unknown) => T | null): Promise<T | null> {
   try {
-    const answer = await fetch(path, { signal, cache: 'no-store', credentials: 'omit' })
+    const token = path.startsWith('/api/') ? loadToken() : null
+    const answer = await fetch(path, { signal, cache: 'no-store', credentials: 'omit', ...(token !== null && { headers: { Authorization: `Bearer ${token}` } }) })
     return parse(await answer.json())
   } catch {
     return null

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react'
-import { adminToken } from './adminToken'
+import { adminToken } from './secrets'
 
 /** A group of attempts, by path or by gateway. */
 export interface Group { name: string; attempts: number; succeeded: number; failed: number; success_rate: number; closes: number; abnormal_closes: number; handshake_avg_us: number }

@@ -83,6 +83,11 @@ export const texts = {
     question: (n: number) => `${n === 1 ? 'A connection' : `${String(n)} connections`} failed lately. May this page tell the operators of this server how? No names and no messages are sent.`,
     yes: 'Report them', no: 'Never',
   },
+  signIn: {
+    title: 'Sign in', field: 'Token', send: 'Use it',
+    wanted: 'This server lets people in with a token. Open the link that you were given, or paste the token here.',
+    refused: 'This server did not let you in with the token of this tab: it may have expired. Paste a new one here.',
+  },
   diagnostics: { run: 'Run Connection Diagnostics', title: 'Connection diagnostics', short: 'Diagnostics' },
 
   rooms: {

@@ -1,5 +1,5 @@
 import { Fragment, useState } from 'react'
-import { adminToken } from '../../shared/adminToken'
+import { adminToken } from '../../shared/secrets'
 import { clockSeconds, fullTime } from '../../shared/format'
 import { useHashQuery } from '../../shared/hashQuery'
 import { useAsked, type Attempt, type Summary } from '../../shared/statistics'

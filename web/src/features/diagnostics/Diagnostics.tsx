@@ -4,11 +4,11 @@ import { browserDiagEnv } from '../../diagnostics/env'
 import { targetOf } from '../../diagnostics/target'
 import { mountPanel, type PanelHost } from '../../diagnostics/view/panel'
 import '../../diagnostics/view/view.css'
+import { secretKeys } from '../../shared/secrets'
 import { texts } from '../../shared/texts'
 import { earlierOf, ownAttempts } from './earlier'
 
 const lastKey = 'partyline.diagnosis'
-const adminKey = 'partyline.admin'
 const usualHeartbeat = 25 // seconds, until the server told its own
 
 /** The diagnosis of this page's own connection. Loaded when it is opened. */
@@ -48,7 +48,7 @@ function hostOf(client: Client): PanelHost {
       return { user, protocols: protocolsOf(client), room }
     },
     own: () => ownAttempts(client.snapshot().log, (why) => texts.why[why]),
-    token: () => stored((s) => s.getItem(adminKey)),
+    token: () => stored((s) => s.getItem(secretKeys.admin)),
   }
 }
 

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'react'
-import { adminToken } from '../../shared/adminToken'
+import { adminToken } from '../../shared/secrets'
 import { ask, type Answer } from './query'
 import { Result } from './Result'
 import styles from './Sql.module.css'
