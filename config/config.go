@@ -8,7 +8,7 @@ import (
 // means, and secret marks values that are masked when shown.
 type Config struct {
 	DataDir string   `key:"data-dir" doc:"everything the embedded parts store"`
-	Roles   []string `key:"roles" doc:"parts to run: all, or any of gateway, storage, projector"`
+	Roles   []string `key:"roles" doc:"parts to run: all, or any of gateway, storage, projector, analytics"`
 
 	HTTPAddr        string   `key:"http.addr" doc:"web UI, REST, and WebSocket on the web port"`
 	HTTPPublicHosts []string `key:"http.public-hosts" doc:"host names under which the service is reached, with or without port"`
@@ -55,7 +55,15 @@ type Config struct {
 	ConnectsPerSecond int           `key:"gateway.connects-per-second-per-ip" doc:"connection attempts of an address, burst four times that; 0: unlimited"`
 	Drain             time.Duration `key:"gateway.drain" doc:"spread of closes at shutdown"`
 
-	EchoLimits  string        `key:"echo.limits" doc:"bounds of /ws/echo/: on, off"`
+	EchoLimits           string        `key:"echo.limits" doc:"bounds of /ws/echo/: on, off"`
+	ClickHouseDSN        string        `key:"clickhouse.dsn" secret:"url" doc:"external ClickHouse, clickhouse:// or https://; empty: embedded"`
+	ClickHouseCluster    string        `key:"clickhouse.cluster" doc:"cluster of clickhouse.dsn, for replicated tables; empty: none"`
+	ClickHouseConsoleDSN string        `key:"clickhouse.console-dsn" secret:"url" doc:"read-only user of clickhouse.dsn for the SQL console, http:// or https://; empty: no console there"`
+	AnalyticsMode        string        `key:"analytics.mode" doc:"statistics: auto (server with clickhouse.dsn, else embedded), embedded, server, off"`
+	AnalyticsConsole     string        `key:"analytics.console" doc:"SQL console for admins: auto (where it is safe), off"`
+	AnalyticsRetention   time.Duration `key:"analytics.retention" doc:"how long single connections are kept, at least 96h; roll-ups stay a year"`
+	AnalyticsLibrary     string        `key:"analytics.library" doc:"path of libchdb for the embedded ClickHouse; empty: searched, else installed in the background"`
+
 	IPPrivacy   string        `key:"analytics.ip-privacy" doc:"addresses in telemetry: off (whole), truncate, hash"`
 	Reports     string        `key:"analytics.client-reports" doc:"reports of failed attempts by the page: ask (the person), on, off"`
 	DedupWindow time.Duration `key:"storage.dedup-window" doc:"how long the log itself remembers message ids"`
@@ -66,30 +74,33 @@ type Config struct {
 // Default returns the settings of a machine that was told nothing.
 func Default() Config {
 	return Config{
-		DataDir:           "./data",
-		Roles:             []string{"all"},
-		HTTPAddr:          "localhost:8000",
-		WSAddr:            "localhost:8001",
-		AuthMode:          "open",
-		JWTLeeway:         30 * time.Second,
-		Durability:        "fsync",
-		Engine:            "auto",
-		Compression:       "on",
-		MaxHandshakes:     512,
-		HandshakeTimeout:  10 * time.Second,
-		MaxFrameBytes:     64 << 10,
-		MaxOutboundBytes:  1 << 20,
-		Heartbeat:         25 * time.Second,
-		MaxReplay:         10000,
-		PresenceNames:     200,
-		PresenceGrace:     75 * time.Second,
-		SendsPerSecond:    20,
-		ConnectsPerSecond: 50,
-		Drain:             20 * time.Second,
-		EchoLimits:        "on",
-		IPPrivacy:         "truncate",
-		Reports:           "ask",
-		DedupWindow:       2 * time.Minute,
-		LogLevel:          "info",
+		DataDir:            "./data",
+		Roles:              []string{"all"},
+		HTTPAddr:           "localhost:8000",
+		WSAddr:             "localhost:8001",
+		AuthMode:           "open",
+		JWTLeeway:          30 * time.Second,
+		Durability:         "fsync",
+		Engine:             "auto",
+		Compression:        "on",
+		MaxHandshakes:      512,
+		HandshakeTimeout:   10 * time.Second,
+		MaxFrameBytes:      64 << 10,
+		MaxOutboundBytes:   1 << 20,
+		Heartbeat:          25 * time.Second,
+		MaxReplay:          10000,
+		PresenceNames:      200,
+		PresenceGrace:      75 * time.Second,
+		SendsPerSecond:     20,
+		ConnectsPerSecond:  50,
+		Drain:              20 * time.Second,
+		EchoLimits:         "on",
+		IPPrivacy:          "truncate",
+		Reports:            "ask",
+		DedupWindow:        2 * time.Minute,
+		LogLevel:           "info",
+		AnalyticsMode:      "auto",
+		AnalyticsConsole:   "auto",
+		AnalyticsRetention: 30 * 24 * time.Hour,
 	}
 }

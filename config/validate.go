@@ -27,6 +27,7 @@ func (c Config) Validate() []error {
 	v.oneOf("analytics.client-reports", c.Reports, "ask", "on", "off")
 	v.oneOf("log.level", c.LogLevel, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.LogFormat, "", "text", "json")
+	v.analytics(c)
 	v.roles(c)
 	v.addresses(c)
 	v.auth(c)
@@ -48,12 +49,31 @@ func (v *validator) oneOf(key, value string, allowed ...string) {
 	}
 }
 
+// minRetention is longer than the log keeps telemetry.
+const minRetention = 96 * time.Hour
+
+func (v *validator) analytics(c Config) {
+	v.oneOf("analytics.mode", c.AnalyticsMode, "auto", "embedded", "server", "off")
+	v.oneOf("analytics.console", c.AnalyticsConsole, "auto", "off")
+	if c.AnalyticsRetention < minRetention {
+		v.addf("analytics.retention", "%s is less than %s", c.AnalyticsRetention, minRetention)
+	}
+	switch {
+	case c.AnalyticsMode == "server" && c.ClickHouseDSN == "":
+		v.addf("clickhouse.dsn", "is needed by analytics.mode=server")
+	case c.AnalyticsMode == "embedded" && c.ClickHouseDSN != "":
+		v.addf("analytics.mode", "is embedded although clickhouse.dsn is set")
+	case c.ClickHouseDSN == "" && (c.ClickHouseCluster != "" || c.ClickHouseConsoleDSN != ""):
+		v.addf("clickhouse.dsn", "is needed by clickhouse.cluster and clickhouse.console-dsn")
+	}
+}
+
 func (v *validator) roles(c Config) {
 	if len(c.Roles) == 0 {
 		v.addf("roles", "is empty")
 	}
 	for _, r := range c.Roles {
-		v.oneOf("roles", r, "all", "gateway", "storage", "projector")
+		v.oneOf("roles", r, "all", "gateway", "storage", "projector", "analytics")
 	}
 	if c.DataDir == "" {
 		v.addf("data-dir", "is empty")

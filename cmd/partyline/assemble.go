@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"partyline/analytics"
 	"partyline/docs/findings"
 	"partyline/events/query"
 	"partyline/events/stream"
@@ -27,6 +28,7 @@ type parts struct {
 	tokens          *token.Verifier   // nil in open mode
 	gateway         *gatewayParts     // nil without the role
 	model           *projections.Model
+	analytics       *analytics.Service // nil: none in this process
 	query           query.Backend
 	handler         http.Handler // of the web port
 	operations      http.Handler // of admin.addr; nil without it
@@ -75,6 +77,9 @@ func (s *server) assemble(ctx context.Context, g *group) (*parts, error) {
 		if err := s.addProjector(g, p, conns); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.addAnalytics(g, p, conns); err != nil {
+		return nil, err
 	}
 	role := stream.RoleTool
 	if s.cfg.Has("gateway") {
@@ -192,6 +197,9 @@ func (s *server) addAPI(p *parts, l *stream.Log, policy *admission.Policy) error
 	deps.Admin = map[string]http.HandlerFunc{profilePath: profiles(s.log)}
 	if p.model != nil {
 		maps.Copy(deps.Admin, maintenance(p.model, s.log.With("component", "projections")))
+	}
+	if p.analytics != nil {
+		deps.Statistics, deps.Analytics = p.analytics.ServeHTTP, analyticsStatus(p.analytics)
 	}
 	if p.gateway != nil {
 		cfg.Gateway = p.gateway.name

@@ -38,11 +38,16 @@ func askServer(ctx context.Context, note serverNote, token, method, path string)
 
 // askServerFor is askServer for calls that take longer until they answer.
 func askServerFor(ctx context.Context, note serverNote, token, method, path string, patience time.Duration) (io.ReadCloser, error) {
+	return tellServer(ctx, note, token, method, path, nil, patience)
+}
+
+// tellServer is askServerFor with a body.
+func tellServer(ctx context.Context, note serverNote, token, method, path string, content io.Reader, patience time.Duration) (io.ReadCloser, error) {
 	scheme := "http"
 	if note.TLS {
 		scheme = "https"
 	}
-	req, err := http.NewRequestWithContext(ctx, method, scheme+"://"+note.HTTP+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, scheme+"://"+note.HTTP+path, content)
 	if err != nil {
 		return nil, fmt.Errorf("making the request: %w", err)
 	}

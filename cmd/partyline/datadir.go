@@ -18,6 +18,7 @@ type dataDir string
 
 func (d dataDir) nats() string        { return filepath.Join(string(d), "nats") }
 func (d dataDir) projections() string { return filepath.Join(string(d), "projections") }
+func (d dataDir) clickhouse() string  { return filepath.Join(string(d), "clickhouse") }
 func (d dataDir) tokenFile() string   { return filepath.Join(string(d), "admin.token") }
 func (d dataDir) serverFile() string  { return filepath.Join(string(d), "server.json") }
 

@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"partyline/analytics/embedded"
 )
 
 // version is set by the linker.
@@ -16,6 +18,9 @@ func main() {
 }
 
 func execute() int {
+	if len(os.Args) > 1 && os.Args[1] == embedded.ChildCommand {
+		return embedded.Child(os.Args[2:])
+	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)

@@ -49,10 +49,11 @@ type process struct {
 	t     *testing.T
 	cmd   *exec.Cmd
 	args  []string
-	http  string // host:port
-	ws    string // host:port
-	nats  string // host:port of the storage listener, if any
-	admin string // host:port of the listener of operations, if any
+	env   []string // besides the usual one
+	http  string   // host:port
+	ws    string   // host:port
+	nats  string   // host:port of the storage listener, if any
+	admin string   // host:port of the listener of operations, if any
 	done  chan struct{}
 
 	mu  sync.Mutex
@@ -79,7 +80,7 @@ func spawn(t *testing.T, args ...string) *process {
 func (p *process) start() {
 	p.t.Helper()
 	p.done = make(chan struct{})
-	p.cmd.Env = []string{"HOME=" + p.t.TempDir(), "PATH=" + os.Getenv("PATH")}
+	p.cmd.Env = append([]string{"HOME=" + p.t.TempDir(), "PATH=" + os.Getenv("PATH"), "PARTYLINE_ANALYTICS_MODE=off"}, p.env...)
 	p.cmd.Dir = p.t.TempDir()
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {

@@ -43,6 +43,8 @@ func commands() []command {
 		{"replay", "--room ROOM [--from SEQ] [--since DURATION] [--raw]", "print a room's events from the log", program.replay},
 		{"rebuild", "[flags]", "build the read models again from the log", program.rebuild},
 		{"verify", "[flags]", "compare the read models with the log; exit 1 on a difference", program.verify},
+		{"sql", "QUERY | --file FILE | --list  [--format table|json|csv]", "run read-only SQL on the statistics of the running server", program.sql},
+		{"analytics", "install [--file ARCHIVE] [--dir DIR]", "install the library of the embedded ClickHouse", program.analytics},
 		{"doctor", "URL [--origin O] [--http BASE] [--token T] [--idle D] [--stream] [--json]", "say why a WebSocket cannot connect; exit 1 on a critical finding", program.doctor},
 		{"demo-faults", "[FAULT] [--listen ADDR] [--to ADDR]", "put a fault in front of a running server, to watch it named", program.demoFaults},
 		{"token", "--sub S [--name N] [--rooms a,team-*] [--moderate a] [--admin] [--ttl 1h]", "make a token under auth.jwt.secret", program.token},

@@ -19,8 +19,8 @@ import (
 // Admin is the role that may do everything, as the node itself.
 const Admin = stream.Role("node")
 
-// tcpPassword is that of TCP connections; their user names are the roles.
-const tcpPassword = "test-password"
+// Password is that of TCP connections; their user names are the roles.
+const Password = "test-password"
 
 // Bus is an in-process NATS node with the streams of the log. Its methods are
 // safe for concurrent use, except that Restart must not run beside itself.
@@ -57,8 +57,8 @@ func (b *Bus) boot(t testing.TB) {
 	cfg := stream.NodeConfig{Dir: b.dir, Logger: Logger(t)}
 	if b.tcp {
 		cfg.Listen = net.JoinHostPort("127.0.0.1", strconv.Itoa(b.port))
-		for _, role := range []stream.Role{stream.RoleGateway, stream.RoleProjector, stream.RoleTool} {
-			cfg.Users = append(cfg.Users, stream.User{User: string(role), Password: tcpPassword, Role: role})
+		for _, role := range []stream.Role{stream.RoleGateway, stream.RoleProjector, stream.RoleAnalytics, stream.RoleTool} {
+			cfg.Users = append(cfg.Users, stream.User{User: string(role), Password: Password, Role: role})
 		}
 	}
 	node, err := stream.NewNode(cfg)
@@ -139,7 +139,7 @@ func (b *Bus) ConnectAs(t testing.TB, role stream.Role) *nats.Conn {
 	var nc *nats.Conn
 	var err error
 	if b.tcp && role != Admin {
-		opts := append(stream.ConnectOptions("test"), reportErrors(t), nats.UserInfo(string(role), tcpPassword),
+		opts := append(stream.ConnectOptions("test"), reportErrors(t), nats.UserInfo(string(role), Password),
 			nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
 		nc, err = nats.Connect(b.URL(), opts...)
 	} else {

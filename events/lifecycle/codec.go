@@ -64,6 +64,11 @@ type wireRow struct {
 	UserHash    string     `json:"uh,omitempty"`
 	Rooms       int        `json:"ro,omitempty"`
 	Synthetic   bool       `json:"sy,omitempty"`
+	Previous    string     `json:"pc,omitempty"`
+	TLSVersion  string     `json:"tl,omitempty"`
+	TLSCipher   string     `json:"tc,omitempty"`
+	TLSResumed  bool       `json:"ts,omitempty"`
+	ALPN        string     `json:"al,omitempty"`
 	Same        bool       `json:"=,omitempty"`
 }
 
@@ -114,7 +119,8 @@ func (w *wireRow) row() Row {
 		w.Subprotocol, w.Extensions, w.Headers, w.UserAgent, w.Proxied, w.XFFHops,
 		w.CloseCode, w.CloseBy, w.CloseReason, micros(w.RTT),
 		w.FramesIn, w.FramesOut, w.BytesIn, w.BytesOut, w.QueuePeak,
-		w.UserHash, w.Rooms, w.Synthetic,
+		w.UserHash, w.Rooms, w.Synthetic, w.Previous,
+		w.TLSVersion, w.TLSCipher, w.TLSResumed, w.ALPN,
 	}
 }
 

@@ -16,7 +16,7 @@ func fullRow(t *testing.T) Row {
 	r := Row{
 		Time: time.UnixMicro(1_764_264_000_123_456).UTC(), ClientIP: netip.MustParseAddr("192.0.2.0"),
 		PeerIP: netip.MustParseAddr("2001:db8::"), Headers: []Header{{"Via", `1.1 "proxy"`}, {"Upgrade", "websocket"}},
-		Params: []string{"user", "trace"}, Proxied: true, Synthetic: true,
+		Params: []string{"user", "trace"}, Proxied: true, Synthetic: true, TLSResumed: true,
 	}
 	v := reflect.ValueOf(&r).Elem()
 	for i := range v.NumField() {

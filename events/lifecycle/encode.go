@@ -59,6 +59,7 @@ func AppendWho(dst []byte, r *Row) []byte {
 	dst = appendAddr(dst, "ci", r.ClientIP)
 	dst = appendUint(dst, "cp", uint64(r.ClientPort))
 	dst = appendText(dst, "uh", r.UserHash)
+	dst = appendText(dst, "pc", r.Previous)
 	return appendInt(dst, "ro", int64(r.Rooms))
 }
 
@@ -81,6 +82,10 @@ func AppendHow(dst []byte, r *Row) []byte {
 	dst = appendText(dst, "ua", r.UserAgent)
 	dst = appendFlag(dst, "px", r.Proxied)
 	dst = appendInt(dst, "xf", int64(r.XFFHops))
+	dst = appendText(dst, "tl", r.TLSVersion)
+	dst = appendText(dst, "tc", r.TLSCipher)
+	dst = appendFlag(dst, "ts", r.TLSResumed)
+	dst = appendText(dst, "al", r.ALPN)
 	return appendFlag(dst, "sy", r.Synthetic)
 }
 

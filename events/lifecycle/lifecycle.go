@@ -72,6 +72,11 @@ type Row struct {
 	UserHash    string        //
 	Rooms       int           //
 	Synthetic   bool          // made by a diagnostic tool
+	Previous    string        // attempt of which this one is the resumption
+	TLSVersion  string        // "1.3", "" without TLS
+	TLSCipher   string        //
+	TLSResumed  bool          //
+	ALPN        string        //
 }
 
 // Header is one allow-listed request header.
@@ -79,6 +84,20 @@ type Header struct{ Name, Value string }
 
 // Outcome says how a stage went.
 type Outcome string
+
+// Types of rows that no attempt made itself.
+const (
+	// TypeDropped is the ErrorType of a closed row without Conn that tells of
+	// lost telemetry; ErrorDetail is the number of rows.
+	TypeDropped = "telemetry_dropped"
+	// TypeLost is the ErrorType of the closed row that the reader of CONN makes
+	// for a connection whose gateway died.
+	TypeLost = "gateway_lost"
+)
+
+// HeartbeatEvery is how often a gateway that has nothing to tell publishes an
+// empty batch, by which it is known to live.
+const HeartbeatEvery = 15 * time.Second
 
 // The outcomes.
 const (

@@ -96,7 +96,7 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 		cfg.disk = realDisk{}
 	}
 	n := &Node{cfg: cfg, passwords: map[Role]string{}, ready: make(chan struct{})}
-	for _, r := range []Role{nodeUser, RoleGateway, RoleProjector, RoleTool} {
+	for _, r := range append([]Role{nodeUser}, roles...) {
 		var raw [16]byte
 		if _, err := rand.Read(raw[:]); err != nil {
 			return nil, fmt.Errorf("making a password: %w", err)

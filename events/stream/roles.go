@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"go.yaml.in/yaml/v3"
@@ -19,8 +20,12 @@ type Role string
 const (
 	RoleGateway   Role = "gateway"   // stores events, follows rooms, asks read models
 	RoleProjector Role = "projector" // replays the log, answers questions
+	RoleAnalytics Role = "analytics" // reads connection telemetry
 	RoleTool      Role = "tool"      // reads the log
 )
+
+// roles are those that a connection may have.
+var roles = []Role{RoleGateway, RoleProjector, RoleAnalytics, RoleTool} //nolint:gochecknoglobals // constant table
 
 // User may connect to a node that listens.
 type User struct {
@@ -50,8 +55,8 @@ func LoadUsers(name string) ([]User, error) {
 		switch {
 		case u.User == "" || len(u.Password) < 8:
 			return nil, fmt.Errorf("%w: %s: entry %d needs a user, and a password of at least 8 characters", ErrUsers, name, i+1)
-		case u.Role != RoleGateway && u.Role != RoleProjector && u.Role != RoleTool:
-			return nil, fmt.Errorf("%w: %s: user %q: role %q is not gateway, projector or tool", ErrUsers, name, u.User, u.Role)
+		case !slices.Contains(roles, u.Role):
+			return nil, fmt.Errorf("%w: %s: user %q: role %q is not gateway, projector, analytics or tool", ErrUsers, name, u.User, u.Role)
 		case seen[u.User]:
 			return nil, fmt.Errorf("%w: %s: user %q is listed twice", ErrUsers, name, u.User)
 		}
@@ -66,6 +71,14 @@ func LoadUsers(name string) ([]User, error) {
 // SyncSubject is where the node answers, once all that was stored before the
 // question is on disk.
 const SyncSubject = "partyline.storage.sync"
+
+// Names of connection telemetry for its reader.
+const (
+	// ConnStream is the stream of connection telemetry.
+	ConnStream = connStream
+	// SinkSubject is where the reader of CONN publishes rows of its own making.
+	SinkSubject = "conn.sink"
+)
 
 // reading is what every role may publish: requests that change nothing but
 // consumers, which only remember how far a reader is.
@@ -95,6 +108,10 @@ func (r Role) permissions() *server.Permissions {
 		subscribe = append(subscribe, gossip...)
 	case RoleProjector:
 		subscribe = append(subscribe, "partyline.query.>")
+	case RoleAnalytics:
+		// The reset moves its own consumer to where the store is; what it
+		// publishes are the closed rows of connections whose gateway died.
+		publish = append(publish, "$JS.API.CONSUMER.RESET."+connStream+".*", SinkSubject)
 	case RoleTool:
 		publish = append(publish, "partyline.query.>")
 	}

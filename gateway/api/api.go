@@ -103,6 +103,10 @@ type Deps struct {
 	Ready func() error
 	// Analytics describes the store of statistics; nil: it is off.
 	Analytics func() Analytics
+	// Statistics answers the calls of the analytics role: diagnostics, summary,
+	// series and, for the admin alone, SQL. It is told whether the caller is the
+	// admin. nil: this process has none, and such calls are refused.
+	Statistics func(w http.ResponseWriter, r *http.Request, admin bool)
 	// Admission answers dry runs; nil: there is no gateway here.
 	Admission Admission
 	// Posture describes the set-up for /api/v1/diagnostics/security; nil: it is
@@ -273,6 +277,11 @@ func (a *api) router() chi.Router {
 		a.both(r, "/api/v1/rooms/{room}/messages", a.getMessages)
 		a.both(r, "/api/v1/rooms/{room}/events", a.getEvents)
 		r.Post("/api/v1/rooms/{room}/messages", a.handle(a.postMessage))
+		a.both(r, "/chat/diagnostics/", a.statistics)
+		a.both(r, "/chat/diagnostics", a.statistics)
+		a.both(r, "/api/v1/analytics/summary", a.statistics)
+		a.both(r, "/api/v1/analytics/series", a.statistics)
+		r.Post("/api/v1/analytics/query", a.handle(a.console))
 		for path, h := range a.deps.Admin {
 			r.Post(path, a.handle(a.upkeep(h)))
 		}

@@ -134,11 +134,14 @@ func (r *Recorder) open(q *[]*batch) *batch {
 	return b
 }
 
-// Run publishes batches until ctx ends, then what is left within a second.
+// Run publishes batches until ctx ends, then what is left within a second. When
+// there is nothing to tell it says from time to time that the gateway lives.
 func (r *Recorder) Run(ctx context.Context) error {
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
-	var batches uint64
+	var batches, told uint64
+	heartbeat := time.NewTicker(lc.HeartbeatEvery)
+	defer heartbeat.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -149,6 +152,11 @@ func (r *Recorder) Run(ctx context.Context) error {
 		case now := <-tick.C:
 			r.mem.tidy(now)
 		case <-r.wake:
+		case <-heartbeat.C:
+			if told == batches {
+				r.send(ctx, &batches, &batch{})
+			}
+			told = batches
 		}
 		r.flush(ctx, &batches)
 	}
@@ -179,7 +187,7 @@ func (r *Recorder) report(dropped uint64) *batch {
 	var err error
 	b.data, err = lc.Append(b.data, &lc.Row{
 		Time: time.Now(), Gateway: r.cfg.Gateway, Stage: lc.StageClosed, Outcome: lc.Failed,
-		ErrorType: "telemetry_dropped", ErrorDetail: strconv.FormatUint(dropped, 10),
+		ErrorType: lc.TypeDropped, ErrorDetail: strconv.FormatUint(dropped, 10),
 	})
 	if err != nil {
 		r.log.Error("dropped rows cannot be told", "error", err)

@@ -18,14 +18,17 @@ export class Server {
   readonly log: string[] = []
 
   private readonly flags: string[]
+  private readonly env: Record<string, string>
 
-  private constructor(dir: string, flags: string[]) {
+  private constructor(dir: string, flags: string[], env: Record<string, string>) {
     this.dir = dir
     this.flags = flags
+    this.env = env
   }
 
-  static async create(flags: string[] = []): Promise<Server> {
-    const server = new Server(await mkdtemp(join(tmpdir(), 'partyline-e2e-')), flags)
+  /** Without statistics, unless env says otherwise. */
+  static async create(flags: string[] = [], env: Record<string, string> = {}): Promise<Server> {
+    const server = new Server(await mkdtemp(join(tmpdir(), 'partyline-e2e-')), flags, env)
     await server.start()
     return server
   }
@@ -34,11 +37,16 @@ export class Server {
     return `http://${this.ready?.http ?? ''}/`
   }
 
+  /** Where chat connections are made, as host and port. */
+  get chat(): string {
+    return this.ready?.ws ?? ''
+  }
+
   /** Starts it, the second time on the ports of the first. */
   async start(): Promise<void> {
     const { http, ws } = this.ready ?? { http: '127.0.0.1:0', ws: '127.0.0.1:0' }
     const child = spawn(binary, ['serve', '--data-dir', join(this.dir, 'data'), '--http-addr', http, '--ws-addr', ws, '--log-format', 'json', ...this.flags], {
-      cwd: this.dir, env: { HOME: this.dir, PATH: process.env.PATH }, stdio: ['ignore', 'ignore', 'pipe'],
+      cwd: this.dir, env: { HOME: this.dir, PATH: process.env.PATH, PARTYLINE_ANALYTICS_MODE: 'off', ...this.env }, stdio: ['ignore', 'ignore', 'pipe'],
     })
     this.child = child
     this.ready = await this.waitReady(child)

@@ -15,5 +15,8 @@ export interface Page {
 
 /** The pages besides the chat, each loaded when it is opened. */
 export const pages: readonly Page[] = [
+  { path: 'statistics', title: texts.statistics.title, Component: lazy(async () => ({ default: (await import('../features/statistics/StatisticsPage')).StatisticsPage })) },
+  { path: 'attempts', title: texts.attempts.title, Component: lazy(async () => ({ default: (await import('../features/attempts/AttemptsPage')).AttemptsPage })) },
+  { path: 'sql', title: texts.sql.title, Component: lazy(async () => ({ default: (await import('../features/sql/SqlPage')).SqlPage })) },
   { path: 'status', title: texts.status.title, Component: lazy(async () => ({ default: (await import('../features/status/StatusPage')).StatusPage })) },
 ]

@@ -38,3 +38,12 @@ export function keepToken(token: string): boolean {
     return false
   }
 }
+
+/** The admin token of this tab, null if there is none. */
+export function adminToken(): string | null {
+  try {
+    return window.sessionStorage.getItem(secretKeys.admin)
+  } catch {
+    return null
+  }
+}

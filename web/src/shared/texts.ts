@@ -138,6 +138,9 @@ export const texts = {
     state: 'State', version: 'Version', gateway: 'Gateway', uptime: 'Up for', connections: 'Connections', draining: 'Closing', storage: 'Storage', durability: 'Durability',
     lag: 'Read models behind', analytics: 'Statistics', time: 'Server’s time', yes: 'yes', no: 'no', addresses: 'Chat addresses', ok: 'works', bad: 'does not work', seconds: (n: number) => `${String(n)} s`, events: (n: number) => `${String(n)} events`,
   },
+  statistics: { title: 'Statistics' },
+  attempts: { title: 'Connection attempts' },
+  sql: { title: 'SQL' },
   history: { title: 'The last changes of the connection', none: 'Nothing has happened yet.', when: 'Time', what: 'State', trace: 'Trace' },
   keys: {
     title: 'Keyboard', open: 'Keyboard shortcuts', list: [
