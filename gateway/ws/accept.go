@@ -43,7 +43,7 @@ func (e *engine) accepted(ctx context.Context, nc net.Conn) {
 	ctx = context.WithoutCancel(ctx)
 	go func() {
 		// Nothing of the handshake is kept while the connection lives.
-		if in, req, acc := e.handshake(ctx, s, a, secure); acc != nil {
+		if in, req, acc := e.handshake(ctx, s, a); acc != nil {
 			e.establish(s, s.nc, in, req, acc)
 			return
 		}
@@ -75,7 +75,7 @@ func (e *engine) refuse(s *slot, a *lifecycle.Attempt, ref *Refusal) {
 
 // handshake reads a request and decides about it. Without an acceptance the
 // socket was refused and closed.
-func (e *engine) handshake(ctx context.Context, s *slot, a *lifecycle.Attempt, secure bool) (inbox, *Request, *Acceptance) {
+func (e *engine) handshake(ctx context.Context, s *slot, a *lifecycle.Attempt) (inbox, *Request, *Acceptance) {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.HandshakeTimeout)
 	defer cancel()
 	by, _ := ctx.Deadline()
@@ -96,7 +96,11 @@ func (e *engine) handshake(ctx context.Context, s *slot, a *lifecycle.Attempt, s
 		in.r = len(head)
 	}
 	req.Remote, req.Local = addrPort(s.nc.RemoteAddr()), addrPort(s.nc.LocalAddr())
-	req.TLS, req.Attempt = secure, a
+	req.Attempt = a
+	if tc, ok := s.nc.(*tls.Conn); ok {
+		state := tc.ConnectionState()
+		req.TLS = &state
+	}
 	acc, ref := e.cfg.decide(ctx, req, ref)
 	if ref != nil {
 		in.release()

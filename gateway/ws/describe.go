@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"crypto/tls"
 	"net/url"
 	"strings"
 
@@ -29,8 +30,11 @@ func (r *Request) describe() {
 	r.Attempt.Describe(func(row *lc.Row) {
 		row.Host = clean(r.Host, 255)
 		row.Scheme = "ws"
-		if r.TLS {
+		if t := r.TLS; t != nil {
 			row.Scheme = "wss"
+			row.TLSVersion = strings.TrimPrefix(tls.VersionName(t.Version), "TLS ")
+			row.TLSCipher, row.TLSResumed = tls.CipherSuiteName(t.CipherSuite), t.DidResume
+			row.ALPN = cut(t.NegotiatedProtocol, 16)
 		}
 		row.Path = clean(r.Path, 128)
 		row.Method = cut(r.Method, 16)

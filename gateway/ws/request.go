@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/netip"
@@ -26,7 +27,7 @@ type Request struct {
 	Headers  []HeaderField // without Host when it came through an HTTP server
 	Remote   netip.AddrPort
 	Local    netip.AddrPort
-	TLS      bool
+	TLS      *tls.ConnectionState // nil: not encrypted
 	Attempt  *lifecycle.Attempt // nil when nothing is recorded
 }
 
@@ -40,7 +41,7 @@ func FromHTTP(r *http.Request) *Request {
 		RawQuery: r.URL.RawQuery,
 		Proto:    r.Proto,
 		Host:     r.Host,
-		TLS:      r.TLS != nil,
+		TLS:      r.TLS,
 		Headers:  make([]HeaderField, 0, len(r.Header)+1),
 	}
 	for name, values := range r.Header {
