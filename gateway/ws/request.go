@@ -28,7 +28,7 @@ type Request struct {
 	Remote   netip.AddrPort
 	Local    netip.AddrPort
 	TLS      *tls.ConnectionState // nil: not encrypted
-	Attempt  *lifecycle.Attempt // nil when nothing is recorded
+	Attempt  *lifecycle.Attempt   // nil when nothing is recorded
 }
 
 // FromHTTP describes a request of an HTTP server, so that [Upgradable] and a
