@@ -135,10 +135,10 @@ func Decode(data []byte, f *Client) (err *events.Error, malformed bool) {
 		d.err = events.Errorf(events.CodeBadFrame, "the frame is not a usable JSON object: %v", serr)
 	}
 	err = d.finish()
-	if events.CheckID(f.ID) != nil {
+	if f.ID != "" && events.CheckID(f.ID) != nil {
 		f.ID = ""
 	}
-	if events.CheckRoom(f.Room) != nil {
+	if f.Room != "" && events.CheckRoom(f.Room) != nil {
 		f.Room = ""
 	}
 	return err, malformed
