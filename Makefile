@@ -86,9 +86,10 @@ faultlab: build ## every fault of the lab, in a real browser and the terminal; r
 	@cd web && FAULTLAB=1 npx vitest run --config e2e/vitest.config.ts e2e/faults.e2e.ts
 
 .PHONY: soak
-soak: bin ## what takes long: 200 kill rounds, kills of the telemetry sink, 80,000 close races, 80,000 leak cycles, 15,000 connections for five minutes, fuzzing
+soak: bin ## what takes long: 200 kill rounds, kills of the telemetry sink, 80,000 close races, 80,000 leak cycles, a room of 100,000, 15,000 connections for five minutes, fuzzing
 	@PARTYLINE_SOAK=1 go test -race -p 1 -timeout 60m -count 1 -run 'Kill' -v ./cmd/partyline ./analytics/... | grep -vE '^=== '
 	@PARTYLINE_SOAK=1 go test -race -timeout 60m -count 1 -run 'CloseRaces|NoLeaks' -v ./gateway/ws | grep -vE '^=== '
+	@PARTYLINE_SOAK=1 go test -timeout 10m -count 1 -run 'Large$$' -v ./gateway/hub | grep -E '^ *(---|ok|FAIL)'
 	@cd bench && go run . -scenarios fifteen -targets fsync -chat 5m
 	@.ci/system-packages chromium
 	@cd web && npm run --silent soak

@@ -35,7 +35,9 @@ const (
 const maxToken = 8 << 10
 
 // Client is a decoded client frame; members that the type does not have are
-// zero. It shares no memory with the bytes that it was decoded from.
+// zero. It shares no memory with the bytes that it was decoded from, but its
+// texts share that of the Client: they are valid until the next Decode into it,
+// and who keeps one clones it.
 type Client struct {
 	Type     Type
 	ID       string
@@ -58,6 +60,9 @@ type Client struct {
 	Limit    int
 	Token    string
 	T        []byte // the number of a ping, as it was sent
+
+	texts []byte // what the members are views of
+	meta  []byte
 }
 
 // member is a set of the members that a frame has.
@@ -117,7 +122,7 @@ func (t Type) needs() (members member, known bool) {
 // error frame can name the id and the room; both are "" unless well-formed.
 // malformed says that the text was not a JSON object at all.
 func Decode(data []byte, f *Client) (err *events.Error, malformed bool) {
-	*f = Client{Tail: -1}
+	*f = Client{Tail: -1, T: f.T[:0], texts: f.texts[:0], meta: f.meta[:0]}
 	var s jsonscan.Scanner
 	s.Reset(data)
 	s.AllowSurrogates()
@@ -130,10 +135,10 @@ func Decode(data []byte, f *Client) (err *events.Error, malformed bool) {
 		d.err = events.Errorf(events.CodeBadFrame, "the frame is not a usable JSON object: %v", serr)
 	}
 	err = d.finish()
-	if events.CheckID(f.ID) != nil {
+	if f.ID != "" && events.CheckID(f.ID) != nil {
 		f.ID = ""
 	}
-	if events.CheckRoom(f.Room) != nil {
+	if f.Room != "" && events.CheckRoom(f.Room) != nil {
 		f.Room = ""
 	}
 	return err, malformed
@@ -147,8 +152,10 @@ type decoder struct {
 }
 
 func (d *decoder) fail(err error) {
-	var e *events.Error
-	if d.err == nil && errors.As(err, &e) {
+	if err == nil || d.err != nil {
+		return
+	}
+	if e, ok := errors.AsType[*events.Error](err); ok {
 		d.err = e
 	}
 }
@@ -165,13 +172,13 @@ func (d *decoder) member(key []byte, v jsonscan.Value) {
 	switch string(key) {
 	case "type":
 		var t string
-		t, ok = text(v)
+		t, ok = f.text(v)
 		f.Type, is = Type(t), hasType
 	case "id":
-		f.ID, ok = text(v)
+		f.ID, ok = f.text(v)
 		is = hasID
 	case "room":
-		f.Room, ok = text(v)
+		f.Room, ok = f.text(v)
 		is = hasRoom
 	case "text":
 		is = hasText
@@ -179,15 +186,15 @@ func (d *decoder) member(key []byte, v jsonscan.Value) {
 			d.fail(events.Errorf(events.CodeBadText, "the text has half a surrogate pair"))
 			return
 		}
-		f.Text, ok = text(v)
+		f.Text, ok = f.text(v)
 	case "emoji":
-		f.Emoji, ok = text(v)
+		f.Emoji, ok = f.text(v)
 		is = hasEmoji
 	case "epoch":
-		f.Epoch, ok = text(v)
+		f.Epoch, ok = f.text(v)
 		is = hasEpoch
 	case "token":
-		f.Token, ok = text(v)
+		f.Token, ok = f.text(v)
 		is = hasToken
 	case "on":
 		f.On, ok = v.Bool()
@@ -204,7 +211,8 @@ func (d *decoder) member(key []byte, v jsonscan.Value) {
 		is = hasMeta
 		if ok = v.Kind == jsonscan.Object; ok {
 			var err error
-			f.Meta, err = events.CompactMeta(nil, v.Raw)
+			f.meta, err = events.CompactMeta(f.meta[:0], v.Raw)
+			f.Meta = f.meta
 			d.fail(err)
 		}
 	default:
@@ -256,9 +264,12 @@ func count(v jsonscan.Value) (int, bool) {
 	return int(min(n, MaxPage+1)), ok
 }
 
-func text(v jsonscan.Value) (string, bool) {
-	b, ok := v.Text(nil)
-	return string(b), ok
+// text returns what a string means.
+func (f *Client) text(v jsonscan.Value) (string, bool) {
+	start := len(f.texts)
+	b, ok := v.Text(f.texts[start:]) // a part of the input, or unescaped there
+	f.texts = append(f.texts, b...)
+	return view(f.texts[start:]), ok
 }
 
 // finish checks what the type asks for.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"partyline/events"
 	"partyline/events/stream"
@@ -100,7 +101,7 @@ func TestClientFrames(t *testing.T) {
 		if err, _ := frame.Decode([]byte(in), &got); err != nil {
 			t.Errorf("%s: %v", in, err)
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(frame.Client{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", in, diff)
 		}
 	}
@@ -259,4 +260,31 @@ func BenchmarkAppendEvent(b *testing.B) {
 			b.SetBytes(int64(len(data)))
 		}
 	})
+}
+
+// A Client that is used again holds what one of its own would, whatever came
+// before.
+func TestClientIsUsedAgain(t *testing.T) {
+	t.Parallel()
+	frames := []string{
+		`{"type":"send","id":"a\u0062c","room":"lobby","text":"one \"two\" \ud83d\ude00","meta":{"k": [1, 2]},"reply_to":3}`,
+		`{"type":"ping","t":17}`,
+		`{"type":"send","id":"d","room":"r","text":"plain"}`,
+		`{"type":"join","room":"\u006c\u006f","since":4,"epoch":"e1"}`,
+		`{"type":"send","id":"x y","room":"NO","text":"` + strings.Repeat(`\n`, 300) + `"}`,
+		`{"type":"react","id":"e","room":"r","target":9,"emoji":"👍","on":true}`,
+		`[]`,
+	}
+	var used frame.Client
+	for i := range 3 * len(frames) {
+		text := frames[(i*5)%len(frames)]
+		var fresh frame.Client
+		wantErr, wantBad := frame.Decode([]byte(text), &fresh)
+		in := []byte(text)
+		err, bad := frame.Decode(in, &used)
+		clear(in) // nothing is shared with the input
+		if diff := cmp.Diff(fresh, used, cmpopts.IgnoreUnexported(frame.Client{}), cmpopts.EquateEmpty()); diff != "" || bad != wantBad || (err == nil) != (wantErr == nil) {
+			t.Errorf("%s: %v, %v\n%s", text, err, wantErr, diff)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"partyline/events"
@@ -18,7 +19,7 @@ func (s *session) refresh(f *frame.Client) {
 		s.refuse(events.Errorf(events.CodeBadRequest, "this server does not use tokens"), f.ID, "")
 		return
 	}
-	claims, err := s.h.tokens.Verify(f.Token)
+	claims, err := s.h.tokens.Verify(strings.Clone(f.Token))
 	switch {
 	case errors.Is(err, token.ErrNotKnownYet):
 		s.refuseLater(events.CodeOverloaded, err.Error(), f, time.Second)

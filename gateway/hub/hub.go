@@ -163,6 +163,7 @@ func (h *Hub) acquire(ctx context.Context, name string) (*room, error) {
 			}
 		}
 		if r == nil {
+			name = strings.Clone(name) // it may be a part of a frame
 			r = newRoom(h, name)
 			if !h.spawn(func() { h.follow(sh, r) }) {
 				sh.mu.Unlock()

@@ -27,7 +27,10 @@ type pending struct {
 	key       ackKey
 	seq       uint64 // set when published
 	duplicate bool
-	waiters   []waiter // guarded by acked.mu; the first is who began
+
+	// Guarded by acked.mu.
+	first waiter   // who began
+	more  []waiter // who sent the same meanwhile
 }
 
 // waiter wants an answer for the id: a connection, or a Send.
@@ -177,14 +180,18 @@ func (p *pending) readTime() {
 
 // resolve acknowledges to everybody who waits.
 func (p *pending) resolve(seq uint64, at time.Time) {
-	for i, w := range p.h.acked.finish(p, seq, at) {
-		w.acknowledged(p, seq, at, p.duplicate || i > 0)
+	first, more := p.h.acked.finish(p, seq, at)
+	first.acknowledged(p, seq, at, p.duplicate)
+	for _, w := range more {
+		w.acknowledged(p, seq, at, true)
 	}
 }
 
 // fail tells everybody who waits that nothing was acknowledged.
 func (p *pending) fail(err error) {
-	for _, w := range p.h.acked.finish(p, 0, time.Time{}) {
+	first, more := p.h.acked.finish(p, 0, time.Time{})
+	first.failed(p, err)
+	for _, w := range more {
 		w.failed(p, err)
 	}
 }
@@ -215,7 +222,7 @@ func (s *session) history(f *frame.Client) {
 		s.refuse(events.Errorf(events.CodeNotFound, "there is no room %q", f.Room), f.ID, f.Room)
 		return
 	}
-	q := query.MessagesRequest{Room: f.Room, Before: f.Before, After: f.After, Limit: f.Limit}
+	q := query.MessagesRequest{Room: strings.Clone(f.Room), Before: f.Before, After: f.After, Limit: f.Limit}
 	q.FromStart = f.HasAfter && f.After == 0
 	if r := s.h.lookup(f.Room); r != nil {
 		q.AtLeast, _ = r.position()

@@ -201,7 +201,7 @@ func (l *loop) parse(c *econn, in *inbox, end int, ref *Refusal) {
 	c.phase = phaseDeciding
 	left := time.Duration(c.by - l.clock.Load())
 	c.mu.Unlock()
-	go c.decideRequest(req, ref, left)
+	l.eng.crew.do(func() { c.decideRequest(req, ref, left) })
 }
 
 // headLate refuses a request that did not arrive in time.

@@ -26,6 +26,7 @@ type epoll struct {
 	other *engine
 	start time.Time
 	table *table
+	crew  crew // decides about handshakes
 	gen   atomic.Int32
 
 	mu      sync.Mutex // guards what follows; held over no I/O
@@ -44,7 +45,7 @@ func NewEpoll(cfg Config) (Engine, error) {
 		return nil, err
 	}
 	g := newGate(&cfg)
-	e := &epoll{cfg: cfg, gate: g, other: newEngine(cfg, g), start: time.Now(), table: new(table)}
+	e := &epoll{cfg: cfg, gate: g, other: newEngine(cfg, g), start: time.Now(), table: new(table), crew: newCrew()}
 	return e, nil
 }
 
