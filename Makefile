@@ -81,9 +81,9 @@ e2e: build ## two users in a real browser against the real binary
 	@cd web && npm run --silent e2e
 
 .PHONY: faultlab
-faultlab: build ## every fault of the lab, in a real browser and the terminal; rewrites docs/diagnosis.md
-	@PATH="$$PATH:/usr/sbin" .ci/system-packages chromium openssl nginx haproxy
-	@cd web && FAULTLAB=1 npx vitest run --config e2e/vitest.config.ts e2e/faults.e2e.ts
+faultlab: build ## every fault of the lab, in three browsers and the terminal; rewrites docs/diagnosis.md
+	@PATH="$$PATH:/usr/sbin" .ci/system-packages chromium openssl nginx haproxy caddy firefox-esr webkit2gtk-driver xvfb nftables iproute2
+	@cd web && FAULTLAB=1 ../.ci/namespace npx vitest run --config e2e/vitest.config.ts e2e/faults.e2e.ts
 
 .PHONY: soak
 soak: bin ## what takes long: 200 kill rounds, kills of the telemetry sink, 80,000 close races, 80,000 leak cycles, a room of 100,000, 15,000 connections for five minutes, fuzzing

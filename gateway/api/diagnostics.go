@@ -48,13 +48,11 @@ func (a *api) openDiagnostics(r chi.Router) {
 
 // allow counts a request of an address, or refuses it.
 func allow(s *strikes, from netip.Addr, what string) error {
-	now := time.Now()
-	if wait := s.blocked(from, now); wait > 0 {
+	if wait := s.take(from, time.Now()); wait > 0 {
 		return &problem{
 			status: http.StatusTooManyRequests, code: events.CodeRateLimited,
 			detail: "too many " + what + " came from this address", retryAfter: wait,
 		}
 	}
-	s.add(from, now)
 	return nil
 }

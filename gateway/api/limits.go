@@ -54,10 +54,28 @@ func (s *strikes) blocked(a netip.Addr, now time.Time) time.Duration {
 	return max(0, s.period-now.Sub(st.since))
 }
 
+// take counts one more, unless the address has to wait; it reports how long.
+func (s *strikes) take(a netip.Addr, now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st := s.byAddr[customer(a)]; st != nil && st.n >= s.max {
+		if wait := s.period - now.Sub(st.since); wait > 0 {
+			return wait
+		}
+	}
+	s.count(a, now)
+	return 0
+}
+
 // add counts one more.
 func (s *strikes) add(a netip.Addr, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.count(a, now)
+}
+
+// count is add with the lock held.
+func (s *strikes) count(a netip.Addr, now time.Time) {
 	key := customer(a)
 	st := s.byAddr[key]
 	if st == nil {

@@ -98,6 +98,9 @@ func (a *api) postReport(w http.ResponseWriter, r *http.Request) error {
 		Verdict: c.Verdict, Confidence: c.Confidence, Reached: c.Reached, Duration: c.DurationUS, CloseCode: c.CloseCode,
 		Scheme: c.Scheme, Host: c.Host, Path: c.Path, UserAgent: words(r.UserAgent()), Synthetic: c.Synthetic, Body: body,
 	})
+	if errors.Is(err, lc.ErrReport) { // many characters that JSON escapes
+		return reportTooLarge()
+	}
 	if err != nil {
 		return err
 	}
@@ -113,7 +116,7 @@ func readReport(body io.Reader) (*clientReport, error) {
 		return nil, badRequest("the report did not arrive whole")
 	}
 	if len(data) > maxReport {
-		return nil, &problem{status: http.StatusRequestEntityTooLarge, code: events.CodeTooLarge, detail: "a report has at most 16 KiB"}
+		return nil, reportTooLarge()
 	}
 	c := &clientReport{}
 	if err := json.Unmarshal(data, c); err != nil {
@@ -143,6 +146,10 @@ func readReport(body io.Reader) (*clientReport, error) {
 		c.Steps[i].Name, c.Steps[i].State = words(c.Steps[i].Name), words(c.Steps[i].State)
 	}
 	return c, nil
+}
+
+func reportTooLarge() error {
+	return &problem{status: http.StatusRequestEntityTooLarge, code: events.CodeTooLarge, detail: "a report has at most 16 KiB"}
 }
 
 // words bounds a text from outside and replaces what would not be shown as it is.

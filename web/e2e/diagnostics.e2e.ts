@@ -86,6 +86,66 @@ test('a chat that works is found healthy, and shows trace, statistics and attemp
   await ana.connected()
 })
 
+test('the report is copied, the share code is known to the server, a run is cancelled, and a repair is compared', async () => {
+  let fault: Fault = strip
+  const proxy = await through({ request: (h) => fault.request?.(h) ?? h })
+  const context = await s.browser.newContext()
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'])
+  const page = await context.newPage()
+  await page.goto(`http://127.0.0.1:${proxy.port}/websocket-diagnostics.html`)
+  const copied = async (button: string) => {
+    await page.getByRole('button', { name: button, exact: true }).click()
+    await page.getByRole('status', { name: 'Progress' }).getByText('Copied.').waitFor()
+    return page.evaluate(() => navigator.clipboard.readText())
+  }
+  await run(page)
+  expect(await code(page)).toBe('upgrade_stripped')
+  const trace = await copied('Copy code')
+  const record = await fetch(new URL(`/api/v1/diagnostics/trace/${trace}`, s.server.url))
+  expect(await record.json()).toMatchObject({ trace, complete: true })
+  expect(JSON.parse(await copied('Copy report'))).toMatchObject({ format: 'partyline-diagnosis/1', trace, verdict: { code: 'upgrade_stripped' } })
+  expect(await copied('Copy the fix')).toContain('proxy_set_header Upgrade $http_upgrade;')
+
+  // Compact says what to do, detailed says how it was found out.
+  const details = [page.getByRole('heading', { name: 'Environment' }), page.getByText('The server recorded this attempt').nth(1)]
+  for (const detail of details) expect(await detail.count()).toBe(0)
+  await page.getByRole('button', { name: 'Detailed' }).click()
+  for (const detail of details) await detail.waitFor()
+  await page.getByRole('button', { name: 'Compact' }).click()
+  await details[0]?.waitFor({ state: 'detached' })
+
+  fault = { request: (h) => /^upgrade:/im.test(h) ? { end: 'hang' } : h }
+  await page.getByRole('button', { name: 'Run again' }).click()
+  await page.getByText(/Opening the WebSocket/).waitFor()
+  await page.getByRole('button', { name: 'Cancel' }).click()
+  await page.getByText('Cancelled.').waitFor()
+  expect(await code(page)).toBe('incomplete')
+
+  // A cancelled run is none to compare with.
+  fault = {}
+  await page.getByRole('button', { name: 'Run again' }).click()
+  const changes = page.getByRole('region', { name: 'Differences' })
+  await changes.getByText('The connection works.').waitFor()
+  await changes.getByRole('row', { name: /Finding.*removes the Upgrade header.*gone/ }).waitFor()
+})
+
+test('the other long tests have buttons of their own', async () => {
+  const page = await standalone({ ws: new URL(s.server.url).port, http: new URL(s.server.url).port }, new URL('/websocket-diagnostics.html', s.server.url).href)
+  await run(page)
+  expect(await code(page)).toBe('healthy')
+  for (const [name, found] of [['Streaming', /5 pieces over/], ['Several connections', '5 of 5 opened'], ['Ports and schemes', /ws:\/\/127\.0\.0\.1:\d+: works/]] as const) {
+    await page.getByRole('button', { name: `Start: ${name}` }).click()
+    await page.getByText(found).first().waitFor()
+    await page.getByText(`${name}: done.`).waitFor()
+  }
+  await page.getByRole('button', { name: 'Start: Life of a connection' }).click()
+  await page.getByText(/Life of a connection: (5:00|4:59) min left/).waitFor()
+  expect(await page.getByRole('button', { name: 'Run again' }).isDisabled()).toBe(true)
+  await page.getByRole('button', { name: 'Cancel: Life of a connection' }).click()
+  await page.getByText('Cancelled.').waitFor()
+  expect(await code(page)).toBe('healthy')
+})
+
 test.each<[string, BrowserContextOptions]>([
   ['light', {}], ['dark', { colorScheme: 'dark' }], ['a phone', { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }],
 ])('axe finds nothing in %s', async (_, options) => {

@@ -44,7 +44,8 @@ async function undo(later: Later): Promise<void> {
   for (const step of later.reverse()) await step()
 }
 
-test.each(chosen)('$name', async (c) => {
+// Beside one another where times are not measured: most of a case is waiting.
+(whole ? test : test.concurrent).each(chosen)('$name', async (c) => {
   const later: Later = []
   try {
     const ways = await scene(c, server, certificates, later)

@@ -55,6 +55,7 @@ const look = `
 /** The same in another browser. */
 export async function inOther(browser: Other, c: Case, ways: Ways): Promise<Outcome> {
   await browser.open(`${ways.page}/websocket-diagnostics.html`)
+  for (let i = 0; i < 600 && await browser.run('return document.getElementById("host") === null'); i++) await new Promise((resolve) => setTimeout(resolve, 50))
   const begin = performance.now()
   await browser.run(start, ways.ws, ways.http, c.host ?? '127.0.0.1', c.path ?? '')
   while (performance.now() - begin < 30_000) {

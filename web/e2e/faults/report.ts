@@ -102,6 +102,37 @@ The page in Firefox ESR and WebKitGTK of the distribution, with the same expecta
 
 ${otherTable(others)}
 
+## What was changed after a result was seen
+
+Expectations were not. The commit that fixes them is older than the first run of the cases.
+
+- A browser that throws where the page's policy forbids the address (Firefox, WebKitGTK) was told
+  that the address is bad, and one that leaves out the event \`open\` when a Close frame comes at
+  once (Firefox) that a subprotocol was removed. Both were wrong causes; the table was corrected.
+- The terminal called every quiet connection cut. The settings for time-outs found it.
+- The scene for nginx and "buffering": over HTTP/1.1 nginx holds nothing back, so that there was
+  no fault to end. It speaks HTTP/1.0 to the server now, as nginx does by itself.
+- What the terminal calls lost packets: on a busy machine it counted segments that had arrived.
+  The case was right before and after.
+- HAProxy whose upstream is down: 12.3 s before, so the second attempt is left out where no
+  gateway saw the first, and a verdict is given after eleven seconds at the latest, with what is
+  known by then.
+
+## Lessons
+
+What an earlier diagnosis, which this one replaces, got wrong, and the tests that keep it so.
+
+| it | test |
+|---|---|
+| called a healthy server broken, since a plain request is not answered with 101 | \`run.test.ts\`: a healthy server answers a plain request with 426; the healthy cases above |
+| said that CORS blocks WebSockets | \`run.test.ts\`: CORS that is missing is no reason; \`diagnose.property.test.ts\`: no combination says so |
+| looked for words in an event that has none | \`run.test.ts\`: an event of an error tells nothing, and is not asked |
+| asked \`http:\` and \`ws:\` from pages that came over https | \`run.test.ts\`: nothing is asked over http or ws; "healthy, over TLS" above |
+| counted every stage as an attempt | \`gateway/lifecycle\`: \`TestRefusedAttemptIsPublishedMaskedAndOnce\` (one connection id for all stages) |
+| noticed only closes by the server | \`cmd/partyline\`: \`TestClosesOfEverybodyAreNoticed\` |
+| stored all headers, cookies too | \`cmd/partyline\`: \`TestNothingPrivateIsStoredOrTold\` |
+| told addresses and tracebacks to anybody | the same, and \`gateway/api\`: \`TestTraceTellsStrangersNothingPrivate\` |
+
 ## Settings that the help pages print
 
 Each is put, with the lab's own addresses in place of the examples, where a faulty line stood.

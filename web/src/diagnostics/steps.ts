@@ -126,9 +126,10 @@ function establishment(e: Evidence): Step {
   const base = { number: 7, name: 'Establishment' }
   if (!opened(e.attempt)) return { ...base, state: 'not_reached', detail: 'not reached' }
   if (!works(e.attempt)) return { ...base, state: 'failed', took: e.attempt.endMs, detail: e.attempt.timedOut ? 'no frame came in time' : `ended at once${closeWords(e.attempt)}` }
-  if (e.echo === 'skipped') return { ...base, state: 'ok', took: firstFrames(e.attempt), detail: 'first frames exchanged' }
+  const full = e.attempt.full?.returned === 'no' ? e.attempt.full : undefined
+  if (e.echo === 'skipped') return { ...base, state: full ? 'warning' : 'ok', took: firstFrames(e.attempt), detail: full ? `a full message of ${String(full.bytes)} bytes is lost` : 'first frames exchanged' }
   const middle = median(e.echo.samples)
-  const lostSize = e.echo.sizes.find((s) => s.returned === 'no')
+  const lostSize = full ?? e.echo.sizes.find((s) => s.returned === 'no')
   const words = [middle === undefined ? 'round trip not measured' : `round trip ${ms(middle)}`]
   if (e.echo.throughput > 0) words.push(`${(e.echo.throughput / 1e6).toFixed(1)} MB/s`)
   if (lostSize) words.push(`messages of ${String(lostSize.bytes)} bytes are lost`)

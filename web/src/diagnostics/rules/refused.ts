@@ -48,7 +48,7 @@ function words(e: Evidence, stage: ServerStage, version: string): Word {
     default:
       return {
         code: 'request_refused', title: `The server refused the connection (${stage.errorType ?? 'no code'}).`,
-        advice: { text: stage.errorDetail ?? 'The server’s log has the attempt under its trace id.' },
+        advice: { text: stage.errorDetail !== undefined && stage.errorDetail !== '' ? stage.errorDetail : 'The server’s log has the attempt under its trace id.' },
       }
   }
 }
