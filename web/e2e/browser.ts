@@ -1,6 +1,8 @@
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core'
 import { expect, onTestFailed } from 'vitest'
 
+const viewport = { width: 1200, height: 800 }
+
 /** One person with a browser profile of their own. */
 export class Person {
   readonly page: Page
@@ -18,9 +20,9 @@ export class Person {
     page.on('websocket', () => this.sockets.push(Date.now()))
   }
 
-  /** Opens the page; its console is printed if the test fails. */
-  static async open(browser: Browser, url: string, name: string, options: BrowserContextOptions = {}): Promise<Person> {
-    const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options })
+  /** A new profile of somebody who has chosen a name. */
+  static async profile(browser: Browser, name: string, options: BrowserContextOptions = {}): Promise<BrowserContext> {
+    const context = await browser.newContext({ viewport, ...options })
     await context.addInitScript((kept) => {
       try {
         localStorage.setItem('partyline.name', localStorage.getItem('partyline.name') ?? kept)
@@ -28,14 +30,30 @@ export class Person {
         // Storage is forbidden in some tests.
       }
     }, name)
-    const person = await Person.tab(context, url, name)
+    return context
+  }
+
+  /** Opens the page with a new profile. */
+  static async open(browser: Browser, url: string, name: string, options: BrowserContextOptions = {}): Promise<Person> {
+    const person = await Person.visit(await Person.profile(browser, name, options), url, name)
     await person.connected()
     return person
   }
 
   /** Opens another tab of the same profile, connected or not. */
   static async tab(context: BrowserContext, url: string, name = 'tab'): Promise<Person> {
-    const person = new Person(context, await context.newPage())
+    return Person.show(context, await context.newPage(), url, name)
+  }
+
+  /** Goes to the page in the tab that is open, if there is one: that costs a tenth of a new one. */
+  static async visit(context: BrowserContext, url: string, name: string): Promise<Person> {
+    const [page = await context.newPage()] = context.pages()
+    return Person.show(context, page, url, name)
+  }
+
+  /** Its console is printed if the test fails. */
+  private static async show(context: BrowserContext, page: Page, url: string, name: string): Promise<Person> {
+    const person = new Person(context, page)
     onTestFailed(() => { console.error(`console of ${name}:\n${person.lines.join('\n')}`) })
     await person.page.goto(url)
     return person
@@ -78,6 +96,15 @@ export class Person {
     const message = this.message(text).last()
     await message.hover()
     await message.getByRole('button', { name, exact: true }).click()
+  }
+
+  /** Makes a profile as it was at first, for the next test; it keeps one tab. */
+  static async tidy(context: BrowserContext): Promise<void> {
+    const [page, ...others] = context.pages()
+    await Promise.all([context.setOffline(false), context.unrouteAll(), ...others.map((other) => other.close())])
+    for (const event of ['console', 'pageerror', 'websocket']) page?.removeAllListeners(event)
+    await page?.setViewportSize(viewport)
+    await page?.emulateMedia({ colorScheme: null })
   }
 
   /** Waits until what has the focus contains this text. */

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-import { Person } from './browser'
 import { stage } from './setup'
 
 const s = stage()
@@ -79,7 +78,8 @@ test('a message can be chosen and answered with the keyboard alone', async () =>
 })
 
 test('a phone shows the chat, and rooms and people as drawers', async () => {
-  const ana = await Person.open(s.browser, s.server.url, 'ana', { viewport: { width: 360, height: 720 } })
+  const ana = await s.person('ana')
+  await ana.page.setViewportSize({ width: 360, height: 720 })
   await ana.say('a'.repeat(3_000))
   await ana.sees(/^a+$/)
   expect(await ana.page.evaluate(() => document.documentElement.scrollWidth)).toBe(360)
@@ -126,7 +126,8 @@ test('a message is deleted, edited and liked with the keyboard alone', async () 
 })
 
 test('shortcuts, a draft and the theme outlive a reload', async () => {
-  const ana = await Person.open(s.browser, s.server.url, 'ana', { colorScheme: 'light' })
+  const ana = await s.person('ana')
+  await ana.page.emulateMedia({ colorScheme: 'light' })
   const ground = () => ana.page.evaluate(() => getComputedStyle(document.body).backgroundColor)
   const light = await ground()
   await ana.page.getByRole('combobox', { name: 'Theme' }).selectOption('dark')
@@ -147,7 +148,7 @@ test('shortcuts, a draft and the theme outlive a reload', async () => {
 })
 
 test('the server status follows the server', async () => {
-  const ana = await Person.open(s.browser, s.server.url, 'ana')
+  const ana = await s.person('ana')
   await ana.page.goto(`${s.server.url}#/status`)
   await ana.page.getByText('Up for').waitFor()
   // It asks every few seconds, and when the page is looked at again.

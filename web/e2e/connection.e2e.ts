@@ -23,7 +23,7 @@ test('a killed server loses, doubles and reorders nothing', async () => {
 })
 
 test('the banner says what is known, and the pill what happened', async () => {
-  const ana = await Person.open(s.browser, s.server.url, 'ana')
+  const ana = await s.person('ana')
   await s.server.kill()
   await ana.page.getByText(/^Reconnecting.*The server does not answer at all.*Messages wait here/).waitFor()
   await ana.say('meanwhile')
@@ -63,7 +63,7 @@ test('unsent messages outlive a reload while the server is away', async () => {
 })
 
 test('a tab that is closed leaves its messages to another, which sends them once', async () => {
-  const ana = await Person.open(s.browser, s.server.url, 'ana')
+  const ana = await s.person('ana')
   const other = await Person.tab(ana.context, s.server.url)
   await other.connected()
   await s.server.kill()
@@ -94,8 +94,8 @@ test('sleep and wake: a connection that died in the meantime is replaced', async
 test('a path that cuts and goes silent loses, doubles and reorders nothing', async () => {
   const proxy = await Proxy.open(s.server.url)
   onTestFinished(() => proxy.close())
-  const ana = await Person.open(s.browser, proxy.url, 'ana')
-  const ben = await Person.open(s.browser, s.server.url, 'ben')
+  const ana = await s.person('ana', proxy.url)
+  const ben = await s.person('ben')
   const all = Array.from({ length: 30 }, (_, i) => `message ${String(i)}`)
   for (const [i, text] of all.entries()) {
     await ana.say(text)
@@ -114,7 +114,7 @@ test('a path that cuts and goes silent loses, doubles and reorders nothing', asy
 })
 
 test('a policy that forbids the chat is named, without a storm of attempts', async () => {
-  const context = await s.browser.newContext()
+  const { context } = await s.person('ana')
   await context.route('**/', async (route) => {
     const answer = await route.fetch()
     await route.fulfill({ response: answer, headers: { ...answer.headers(), 'content-security-policy': "connect-src 'none'" } })
@@ -126,7 +126,7 @@ test('a policy that forbids the chat is named, without a storm of attempts', asy
 })
 
 test('many tabs do not storm a server that is away', async () => {
-  const ana = await Person.open(s.browser, s.server.url, 'ana')
+  const ana = await s.person('ana')
   const tabs = await Promise.all(Array.from({ length: 5 }, () => Person.tab(ana.context, s.server.url)))
   await Promise.all(tabs.map((tab) => tab.connected()))
   // Headless tabs all count as visible: all but the first are hidden by hand.

@@ -49,7 +49,7 @@ const run = (page: Page) => page.getByRole('button', { name: 'Run diagnosis' }).
 
 test('a chat that cannot connect offers the diagnosis, which names the cause at once', async () => {
   const proxy = await through(strip)
-  const ana = await Person.tab(await s.browser.newContext(), `http://127.0.0.1:${proxy.port}/`)
+  const ana = await s.visitor('ana', `http://127.0.0.1:${proxy.port}/`)
   await ana.button('See why').click()
   expect(await code(ana.page)).toBe('upgrade_stripped')
   await ana.page.getByRole('button', { name: 'HAProxy' }).click()
@@ -66,7 +66,7 @@ test('a chat that cannot connect offers the diagnosis, which names the cause at 
 })
 
 test('a chat that works is found healthy, and shows trace, statistics and attempts', async () => {
-  const ana = await Person.open(s.browser, s.server.url, 'ana')
+  const ana = await s.person('ana')
   const loaded = await ana.page.evaluate(() => performance.getEntriesByType('resource').map((r) => r.name))
   expect(loaded.filter((name) => name.includes('Diagnostics-'))).toEqual([])
   await ana.button('Run Connection Diagnostics').click()
@@ -257,7 +257,7 @@ test('a server that floods, hangs and sends markup is survived and named', async
 test('an attempt that never reached the server is reported after the next success, if the person agrees', async () => {
   let broken = false
   const proxy = await through({ request: (h) => broken && /^upgrade:/im.test(h) ? { end: 'reset' } : h, fromClient: () => broken ? 'reset' : 'pass' })
-  const ana = await Person.open(s.browser, `http://127.0.0.1:${proxy.port}/`, 'ana')
+  const ana = await s.person('ana', `http://127.0.0.1:${proxy.port}/`)
   broken = true
   await ana.say('cuts')
   await ana.button('See why').waitFor()

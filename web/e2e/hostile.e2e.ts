@@ -1,3 +1,4 @@
+import type { BrowserContext } from 'playwright-core'
 import { expect, test } from 'vitest'
 import { Person } from './browser'
 import { stage } from './setup'
@@ -5,7 +6,7 @@ import { stage } from './setup'
 const s = stage()
 
 test('hostile texts and names stay text, and stay in their place', async () => {
-  const ana = await Person.open(s.browser, s.server.url, '<img src=x onerror=x>')
+  const ana = await s.person('<img src=x onerror=x>')
   const texts = [
     '<script>document.title="owned"</script><img src=x onerror="document.title=1">', '[click](javascript:alert(1))',
     '\u202eesrever \u202d and \u2066isolates', 'zero\u200bwidth\u2060joiners', 'x'.repeat(4_000),
@@ -29,13 +30,12 @@ test('hostile texts and names stay text, and stay in their place', async () => {
 })
 
 test('a server that answers nonsense is named, and the page stays usable', async () => {
-  const context = await s.browser.newContext()
-  await context.routeWebSocket(/\/ws\/chat\//, (ws) => {
+  const context = await s.answered((ws) => {
     for (const frame of ['<html>', '[]', '{"type":"welcome"}', '{"type":"news","x":1}']) ws.send(frame)
   })
   await context.route('**/chat/status/', (route) => route.fulfill({ contentType: 'text/html', body: '<html>' }))
   await context.route('**/api/v1/rooms', (route) => route.fulfill({ json: { rooms: [{ name: '<b>' }, { name: 5 }] } }))
-  const ana = await Person.tab(context, s.server.url)
+  const ana = await Person.visit(context, s.server.url, 'ana')
   await ana.page.getByText('is not a chat server that this page knows').filter({ visible: true }).first().waitFor()
   await ana.say('waits')
   await ana.sees('waits', 'pending')
@@ -43,8 +43,7 @@ test('a server that answers nonsense is named, and the page stays usable', async
 })
 
 test('an old server without optional members, and unknown frames, are understood', async () => {
-  const context = await s.browser.newContext()
-  await context.routeWebSocket(/\/ws\/chat\//, (ws) => {
+  const context = await s.answered((ws) => {
     ws.send('{"type":"welcome","uid":"u","epoch":"e"}')
     ws.onMessage((text) => {
       const frame = JSON.parse(String(text)) as { type: string; id?: string; room?: string; text?: string }
@@ -56,7 +55,7 @@ test('an old server without optional members, and unknown frames, are understood
       if (frame.type === 'send') ws.send(JSON.stringify({ type: 'error', id: frame.id, code: 'brand_new', message: '<b>no</b>' }))
     })
   })
-  const ana = await Person.tab(context, s.server.url)
+  const ana = await Person.visit(context, s.server.url, 'ana')
   await ana.sees('old')
   expect(await ana.log.locator('article bdi').first().innerText()).toBe('evil')
   await ana.say('refused')
@@ -67,9 +66,8 @@ test('an old server without optional members, and unknown frames, are understood
 })
 
 test('hostile topics and names of a server stay text, and stay in their place', async () => {
-  const context = await s.browser.newContext({ viewport: { width: 360, height: 720 } })
   const hostile = `<img src=x onerror="document.title=1">\u202e${'W'.repeat(500)}${'\u0301'.repeat(500)}`
-  await context.routeWebSocket(/\/ws\/chat\//, (ws) => {
+  const context = await s.answered((ws) => {
     ws.send(JSON.stringify({ type: 'welcome', uid: 'u', epoch: 'e', user: hostile, server: { version: hostile, gateway: hostile } }))
     ws.onMessage((text) => {
       const { type, id, room } = JSON.parse(String(text)) as Record<string, unknown>
@@ -84,7 +82,8 @@ test('hostile topics and names of a server stay text, and stay in their place', 
   })
   await context.route('**/api/v1/rooms', (route) => route.fulfill({ json: { rooms: [{ name: 'x'.repeat(64), topic: hostile }, { name: hostile, topic: '' }] } }))
   await context.route('**/chat/status/', (route) => route.fulfill({ json: { status: hostile, version: hostile, gateway: hostile, uptime_s: -1 } }))
-  const ana = await Person.tab(context, s.server.url)
+  const ana = await Person.visit(context, s.server.url, 'ana')
+  await ana.page.setViewportSize({ width: 360, height: 720 })
   await ana.page.getByText(/is typing/).waitFor()
   await ana.button('Rooms and pages').click()
   await ana.page.getByRole('dialog').getByRole('link', { name: `#${'x'.repeat(64)}` }).waitFor()
@@ -101,36 +100,73 @@ test('hostile topics and names of a server stay text, and stay in their place', 
   expect(ana.lines.filter((line) => line.startsWith('thrown'))).toEqual([])
 })
 
-test.each([['behind', -49], ['ahead', 49]])('a clock that is two days %s is told once, and days go by the server', async (words, hours) => {
-  const context = await s.browser.newContext()
-  await context.addInitScript((off) => {
+/** Sets the clock of a page, by so many hours. */
+async function setClock(context: BrowserContext, hours: number): Promise<void> {
+  const set = (off: number) => {
+    const own = window as unknown as { off?: number }
+    const known = own.off !== undefined
+    own.off = off
+    if (known) return
     const Real = Date
     window.Date = class extends Real {
       constructor(...given: unknown[]) {
-        super(...(given.length === 0 ? [Real.now() + off] : given) as [number])
+        super(...(given.length === 0 ? [Real.now() + (own.off ?? 0)] : given) as [number])
       }
-      static override now() { return Real.now() + off }
+      static override now() { return Real.now() + (own.off ?? 0) }
     } as DateConstructor
-  }, hours * 3_600_000)
+  }
+  await context.addInitScript(set, hours * 3_600_000)
+  await Promise.all(context.pages().map((page) => page.evaluate(set, hours * 3_600_000)))
+}
+
+test.each([['behind', -49], ['ahead', 49]])('a clock that is two days %s is told once, and days go by the server', async (words, hours) => {
+  const context = await s.browser.newContext()
+  await setClock(context, hours)
   const ana = await Person.tab(context, s.server.url)
+  const warning = ana.page.getByText('This device’s clock')
   await ana.page.getByText(`This device’s clock is 2 d 1 h ${words}. Times are shown by the server’s clock.`).waitFor()
   await ana.say('what day is it?')
   await ana.sees('what day is it?')
   await ana.log.getByRole('heading', { name: 'Today' }).waitFor()
   await ana.button('Dismiss').click()
-  await ana.page.getByText('This device’s clock').waitFor({ state: 'detached' })
+  await warning.waitFor({ state: 'detached' })
   await s.server.kill()
   await ana.say('still')
   await ana.sees('still', 'pending')
   await s.server.start()
   await ana.sees('still')
-  expect(await ana.page.getByText('This device’s clock').count()).toBe(0)
+  expect(await warning.count()).toBe(0)
+  // The history of the connection goes by the server's clock as well: by the real one.
+  await ana.button(/The last changes of the connection$/).click()
+  const times = await ana.page.getByRole('list', { name: 'The last changes of the connection' }).locator('time')
+    .evaluateAll((all) => all.map((time) => Date.parse((time as HTMLTimeElement).dateTime)))
+  expect(times.length).toBeGreaterThan(3)
+  expect(times.filter((time) => Math.abs(time - Date.now()) > 600_000)).toEqual([])
+})
+
+test('a clock that is set while the page is open is told, and moves no time that is shown', async () => {
+  const context = await s.browser.newContext()
+  await setClock(context, 0)
+  const ana = await Person.tab(context, s.server.url)
+  await ana.say('before')
+  await ana.sees('before')
+  for (const [hours, words] of [[49, '2 d 1 h ahead'], [0, null], [-30, '1 d 6 h behind']] as const) {
+    await setClock(context, hours)
+    await ana.page.evaluate(() => { window.dispatchEvent(new Event('online')) }) // asks the server, as every few seconds
+    if (words === null) await ana.page.getByText('This device’s clock').waitFor({ state: 'detached' })
+    else await ana.page.getByText(`This device’s clock is ${words}.`).waitFor()
+  }
+  await ana.say('after')
+  await ana.sees('after')
+  expect(await ana.log.getByRole('heading').allInnerTexts()).toEqual(['Today'])
+  await s.server.kill()
+  // As long as the next attempt is away, whatever the clock says.
+  await ana.page.getByText(/^Reconnecting( in \d{1,2} s)?:.*Messages wait here/).waitFor()
 })
 
 test('what the server refuses is tried again in its place', async () => {
-  const context = await s.browser.newContext()
   let refused = 0
-  await context.routeWebSocket(/\/ws\/chat\//, (ws) => {
+  const context = await s.answered((ws) => {
     const server = ws.connectToServer()
     ws.onMessage((text) => {
       const { type, id } = JSON.parse(String(text)) as Record<string, unknown>
@@ -138,7 +174,7 @@ test('what the server refuses is tried again in its place', async () => {
       else server.send(text)
     })
   })
-  const ana = await Person.tab(context, s.server.url)
+  const ana = await Person.visit(context, s.server.url, 'ana')
   await ana.connected()
   await ana.say('one')
   await ana.page.getByText('Not sent: you may not do that.').waitFor()
@@ -161,7 +197,15 @@ test('storage that is forbidden or full is told', async () => {
   await ana.say('works')
   await ana.sees('works')
   const full = await s.browser.newContext()
-  await full.addInitScript(() => { Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError') } })
+  await full.addInitScript(() => {
+    for (let size = 2 ** 22; size >= 1; size /= 2) {
+      try {
+        while (size > 0) localStorage.setItem(`of-others-${String(localStorage.length)}`, 'x'.repeat(size))
+      } catch {
+        // Less of it may fit.
+      }
+    }
+  })
   const ben = await Person.tab(full, s.server.url)
   await ben.page.getByText('This browser keeps nothing').waitFor()
   await ben.say('too')

@@ -21,9 +21,7 @@ const topRow = (person: Person) => person.log.evaluate((log) => {
 
 test('a long room keeps a small page, its place while reading, and its end while following', async () => {
   const room = new FakeRoom(100_000)
-  const context = await s.browser.newContext({ viewport: { width: 1_200, height: 800 } })
-  await room.attach(context)
-  const ana = await Person.tab(context, s.server.url)
+  const ana = await Person.visit(await s.answered((ws) => { room.attach(ws) }), s.server.url, 'ana')
   await ana.sees(/^#100000\b/)
   await ana.log.hover()
   for (let i = 0; i < 30; i++) {
@@ -53,7 +51,7 @@ test('older messages of a real room come while scrolling, once each and in order
   const all = Array.from({ length: 600 }, (_, i) => `message ${String(i + 1)}`)
   const ben = await Speaker.open(s.browser, server.url, 'ben')
   await ben.say(all)
-  const ana = await Person.open(s.browser, server.url, 'ana')
+  const ana = await s.person('ana', server.url)
   await ana.sees('message 600')
   const seen = new Map<number, string>()
   let first: string | undefined

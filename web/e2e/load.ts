@@ -1,4 +1,4 @@
-import type { BrowserContext, WebSocketRoute } from 'playwright-core'
+import type { WebSocketRoute } from 'playwright-core'
 
 /** A message of a made-up room; lengths vary as in a real one. */
 function message(seq: number): object {
@@ -22,12 +22,10 @@ export class FakeRoom {
     this.last = messages
   }
 
-  async attach(context: BrowserContext): Promise<void> {
-    await context.routeWebSocket(/\/ws\/chat\//, (ws) => {
-      this.socket = ws
-      ws.send(JSON.stringify({ type: 'welcome', uid: 'me', epoch: 'e', user: 'me', time: new Date().toISOString() }))
-      ws.onMessage((text) => { this.answer(ws, JSON.parse(String(text)) as Record<string, unknown>) })
-    })
+  attach(ws: WebSocketRoute): void {
+    this.socket = ws
+    ws.send(JSON.stringify({ type: 'welcome', uid: 'me', epoch: 'e', user: 'me', time: new Date().toISOString() }))
+    ws.onMessage((text) => { this.answer(ws, JSON.parse(String(text)) as Record<string, unknown>) })
   }
 
   /** Sends the next messages as events, in one go. */

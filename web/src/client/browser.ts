@@ -1,10 +1,11 @@
 import type { Client } from './client'
-import { randomKey, type Env, type Socket, type Turns } from './env'
+import { randomKey, steadyClock, type Env, type Socket, type Turns } from './env'
 
 /** The surroundings of a client in a browser. */
 export function browserEnv(): Env {
   return {
-    now: () => Date.now(),
+    now: steadyClock(),
+    date: () => Date.now(),
     setTimeout: (run, ms) => window.setTimeout(run, ms),
     clearTimeout: (timer) => {
       window.clearTimeout(timer)

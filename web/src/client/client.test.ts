@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Client } from './client'
-import type { Env, Socket } from './env'
+import { steadyClock, type Env, type Socket } from './env'
 import { memoryStore } from './store'
 
 class FakeSocket implements Socket {
@@ -19,7 +19,7 @@ function setup(store = memoryStore()) {
   const sockets: FakeSocket[] = []
   let keys = 0
   const env: Env = {
-    now: () => Date.now(), random: () => 0.5, randomKey: () => `key-${String(++keys)}-${String(Math.random()).slice(2)}`,
+    now: steadyClock(), date: () => Date.now(), random: () => 0.5, randomKey: () => `key-${String(++keys)}-${String(Math.random()).slice(2)}`,
     setTimeout: (run, ms) => setTimeout(run, ms) as unknown as number,
     clearTimeout: (timer) => { clearTimeout(timer) },
     connect: () => {
@@ -151,6 +151,24 @@ describe('a reconnect', () => {
     vi.advanceTimersByTime(5_000)
     expect(t.sockets).toHaveLength(2)
   })
+})
+
+it('shows times by the server’s clock, and tells when the device’s is set later', () => {
+  vi.setSystemTime('2026-01-01T01:00:00Z') // an hour ahead
+  const t = setup()
+  const times = () => t.shown().log.map(({ time }) => new Date(time).toISOString().slice(0, 18))
+  t.last().onclose?.({ code: 1006, reason: '' })
+  expect(times()).toEqual(['2026-01-01T01:00:0', '2026-01-01T01:00:0'])
+  vi.advanceTimersByTime(500)
+  t.online()
+  expect(times()).toEqual(Array.from({ length: 4 }, () => expect.stringMatching(/^2026-01-01T00:00:0|^2025-12-31T23:59:5/) as string))
+  expect(t.shown().clockOffset).toBe(-3_601) // half a second has passed
+  vi.setSystemTime(Date.now() + 86_400_000)
+  t.client.wake()
+  t.last().give({ type: 'pong', t: t.last().of('ping').at(-1)?.t, time: '2026-01-01T00:00:00.1Z' })
+  expect(t.shown()).toMatchObject({ clockOffset: -90_001, roundTrip: 0 })
+  t.last().onclose?.({ code: 1006, reason: '' })
+  expect(times().at(-1)).toBe('2026-01-01T00:00:0')
 })
 
 it('asks for a room again that the server could not open yet', () => {

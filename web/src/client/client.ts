@@ -40,11 +40,10 @@ export class Client {
   private readonly reads: Reads
   private readonly listeners = new Set<() => void>()
   private state: ConnectionState = { name: 'stopped', why: 'starting' }
-  private readonly journal = new Journal()
+  private readonly journal: Journal
   private trace = ''
   private welcome: Welcome | null = null
   private server: Snapshot['server'] = null
-  private clockOffset = 0
   private roundTrip: number | null = null
   private shown: string
   private user: string
@@ -63,6 +62,7 @@ export class Client {
     this.user = this.wantedUser = options.user
     this.shown = room
     this.reads = new Reads(options.store)
+    this.journal = new Journal(options.env)
     const send = (frame: object) => this.connection.send(frame)
     this.rooms = new Rooms({ env: options.env, send })
     this.sender = new Sender({
@@ -77,7 +77,7 @@ export class Client {
       env: options.env, target: (attempt) => this.target(attempt),
       onState: (state) => { this.changed(state) },
       onFrame: (frame) => { this.take(frame) },
-      onRoundTrip: (ms) => { this.roundTrip = ms; this.draw() },
+      onRoundTrip: (ms, time) => { this.roundTrip = Math.round(ms); this.journal.told(time, ms); this.draw() },
     })
     this.rooms.room(room).keep = kept.following
     options.rooms?.forEach((name) => this.rooms.room(name))
@@ -269,7 +269,7 @@ export class Client {
       this.sender.reset()
     }
     this.rename()
-    this.journal.note(this.o.env.now(), state, this.trace)
+    this.journal.note(state, this.trace)
     this.draw()
   }
 
@@ -308,8 +308,7 @@ export class Client {
   }
 
   private welcomed(frame: Welcome): void {
-    const sent = Date.parse(frame.time)
-    this.clockOffset = Number.isNaN(sent) ? 0 : sent - this.o.env.now()
+    this.journal.told(frame.time, 0)
     this.welcome = frame
     this.server = { version: frame.version, gateway: frame.gateway, limits: frame.limits, heartbeat: frame.heartbeat_s, reportKey: frame.report_key }
     this.notice = null
@@ -386,7 +385,7 @@ export class Client {
     const rooms = this.rooms.all().map((r) => ({ name: r.name, topic: r.topic, unread: this.unread(r), last: r.all().at(-1) }))
     return {
       connection: this.state, why: this.journal.why, log: this.journal.log, roundTrip: this.roundTrip,
-      clockOffset: this.clockOffset, server: this.server, user: this.user, uid,
+      serverOffset: this.journal.clock.offset, clockOffset: this.journal.clock.deviceOffset(), server: this.server, user: this.user, uid,
       room: room.name, loaded: room.epoch !== null, topic: room.topic, epoch: room.epoch,
       messages: room.all(), more: room.more, loadingOlder: this.older !== null,
       members: people.members, people: people.all(),

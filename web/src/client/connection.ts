@@ -8,7 +8,7 @@ export type ConnectionState =
   /** why is missing on the first attempt. */
   | { name: 'connecting'; why?: Why }
   | { name: 'online' }
-  /** Waits for the next attempt, at until (milliseconds since 1970). */
+  /** Waits for the next attempt, at until (by Env.now). */
   | { name: 'waiting'; until: number; why: Why }
   /** Will not try again by itself. */
   | { name: 'stopped'; why: Why }
@@ -19,8 +19,8 @@ export interface ConnectionOptions {
   target(attempt: number): { url: string; protocols: string[] }
   onState(state: ConnectionState): void
   onFrame(frame: ServerFrame): void
-  /** A ping was answered after so many milliseconds. */
-  onRoundTrip(ms: number): void
+  /** A ping was answered after so many milliseconds, by a server whose clock said time. */
+  onRoundTrip(ms: number, time: string): void
 }
 
 /** Milliseconds; tests rely on them. */
@@ -45,8 +45,7 @@ export class Connection {
   private state: ConnectionState = { name: 'stopped', why: 'starting' }
   private attempt = 0
   private onlineSince = 0
-  private earliest = 0 // by the clock, see held
-  private hold = 0 // how long that was when it was set
+  private earliest = 0 // by Env.now: no attempt is made before
   private draining = false
   private opened = false
   private nonsense = false
@@ -176,15 +175,12 @@ export class Connection {
   }
 
   private holdFor(ms: number): void {
-    this.hold = ms
     this.earliest = this.o.env.now() + ms
   }
 
-  /** How long no attempt may be made yet. A clock that was set back must not
-   * prolong it: more than the whole time is no time at all. */
+  /** How long no attempt may be made yet. */
   private held(): number {
-    const left = this.earliest - this.o.env.now()
-    return left > this.hold ? 0 : Math.max(0, left)
+    return Math.max(0, this.earliest - this.o.env.now())
   }
 
   private follow(): void {
@@ -203,7 +199,7 @@ export class Connection {
       this.holdFor(frame.reconnect_after_ms)
       this.draining = frame.reason === 'drain'
     } else if (frame.type === 'pong' && this.pinged !== null && frame.t === this.pinged) {
-      this.o.onRoundTrip(Math.max(0, this.o.env.now() - this.pinged))
+      this.o.onRoundTrip(this.o.env.now() - this.pinged, frame.time)
       this.pinged = null
     }
     if (this.state.name === 'online') this.o.onFrame(frame)

@@ -1,7 +1,9 @@
 /** What the client needs from its surroundings; tests pass their own. */
 export interface Env {
-  /** Milliseconds since 1970. */
-  now(): number
+  /** Milliseconds since 1970 by a clock that only runs: setting the device's does not move it. */
+  now: () => number
+  /** Milliseconds since 1970 by the clock of the device, which may be wrong and be set at any time. */
+  date: () => number
   setTimeout(run: () => void, ms: number): number
   clearTimeout(timer: number): void
   /** Uniform in [0, 1). */
@@ -36,6 +38,15 @@ export interface Socket {
   onclose: ((event: { code: number; reason: string }) => void) | null
   send(text: string): void
   close(code?: number): void
+}
+
+/**
+ * A clock for Env.now: begins at the device's and runs on by itself. While the
+ * machine sleeps it may stand still.
+ */
+export function steadyClock(): () => number {
+  const begin = Date.now() - performance.now()
+  return () => begin + performance.now()
 }
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-'

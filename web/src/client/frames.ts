@@ -52,7 +52,8 @@ export interface History { type: 'history'; id: string; room: string; messages: 
 export interface Presence { type: 'presence'; room: string; members: number; join: Person[]; leave: Person[] }
 export interface Typing { type: 'typing'; room: string; uid: string; user: string; on: boolean }
 export interface Receipt { type: 'receipt'; room: string; seq: number }
-export interface Pong { type: 'pong'; t: number }
+/** time is RFC 3339; empty if the server did not say. */
+export interface Pong { type: 'pong'; t: number; time: string }
 export interface ErrorFrame { type: 'error'; code: string; message: string; id?: string; room?: string; retry_after_ms?: number }
 export interface Bye { type: 'bye'; reason: string; reconnect_after_ms: number }
 

@@ -47,7 +47,7 @@ const parsers: Record<string, (f: Fields) => ServerFrame | null> = {
       ? { type: 'typing', room: f.room, uid: text(f.uid, f.user), user: f.user, on: f.on === true }
       : null,
   receipt: (f) => (typeof f.room === 'string' && isSeq(f.seq) ? { type: 'receipt', room: f.room, seq: f.seq } : null),
-  pong: (f) => ({ type: 'pong', t: typeof f.t === 'number' ? f.t : NaN }),
+  pong: (f) => ({ type: 'pong', t: typeof f.t === 'number' ? f.t : NaN, time: text(f.time) }),
   error: (f) =>
     typeof f.code === 'string'
       ? { type: 'error', code: f.code, message: text(f.message), ...optional(f) }

@@ -13,7 +13,7 @@ function setup(consent: unknown, store: Store = memoryStore(), status = 202) {
   let log: StateChange[] = []
   const asked: Promise<unknown>[] = []
   const reports = new Reports({
-    env: { now: () => now }, store, url: 'wss://chat.test/ws/chat/', surroundings: () => ({ language: 'en', connection: '', online: true, secure: true }),
+    env: { now: () => now, date: () => now }, store, url: 'wss://chat.test/ws/chat/', surroundings: () => ({ language: 'en', connection: '', online: true, secure: true }),
     onQuestion: (count) => { questions.push(count) },
     ask: (path, body) => {
       if (body) sent.push(body as Body)
@@ -24,7 +24,7 @@ function setup(consent: unknown, store: Store = memoryStore(), status = 202) {
   })
   const step = (state: ConnectionState, trace: string, after = 1_000) => {
     now += after
-    log = [...log, { at: now, state, trace: state.name === 'connecting' ? '' : trace }].slice(-10)
+    log = [...log, { at: now, time: now, state, trace: state.name === 'connecting' ? '' : trace }].slice(-10)
     reports.watch({ log, connection: state, server: state.name === 'online' ? { version: '', gateway: '', limits: {} as never, heartbeat: 25, reportKey: 'key-of-the-welcome' } : null })
   }
   const fail = (n: number, why: 'unreachable' | 'no_answer' | 'drain' = 'unreachable', after = 1_000) => {

@@ -21,7 +21,7 @@ export interface FailedAttempt {
 export type Ask = (path: string, body?: object) => Promise<{ status: number; body: unknown }>
 
 export interface ReportsOptions {
-  env: Pick<Env, 'now'>
+  env: Pick<Env, 'now' | 'date'>
   store: Store
   ask: Ask
   /** Address of the chat, for scheme, host and path. */
@@ -74,7 +74,7 @@ export class Reports {
   kept(): FailedAttempt[] {
     try {
       const list: unknown = JSON.parse(this.o.store.get(key) ?? '[]')
-      const now = this.o.env.now()
+      const now = Math.max(this.o.env.now(), this.o.env.date()) // of another tab, which has not slept
       return (Array.isArray(list) ? list : []).filter(isFailedAttempt).filter((f) => f.at > now - oldest && f.at <= now).slice(-most)
     } catch {
       return []

@@ -25,7 +25,9 @@ export interface Snapshot {
   log: readonly StateChange[]
   /** Milliseconds of the last ping; null before the first. */
   roundTrip: number | null
-  /** Milliseconds by which the server's clock is ahead of this one. */
+  /** Milliseconds by which the server's clock is ahead of Env.now: what is shown goes by it. */
+  serverOffset: number
+  /** Seconds by which the server's clock is ahead of the one that the device shows. */
   clockOffset: number
   /** heartbeat in seconds; reportKey makes reports of attempts trusted and is a credential. */
   server: { version: string; gateway: string; limits: Limits; heartbeat: number; reportKey: string } | null

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
-import { clock, codePoints, dayWords, duration, shownName } from './format'
+import { clock, codePoints, dayOf, dayWords, duration, shownName } from './format'
 
 const words = { today: 'T', yesterday: 'Y' }
 
 it('names days by the clock of the server', () => {
-  const now = new Date(2026, 4, 10, 0, 5).getTime()
+  const now = dayOf(new Date(2026, 4, 10, 0, 5).getTime())
   expect(dayWords(new Date(2026, 4, 10, 0, 1).toISOString(), now, words)).toBe('T')
   expect(dayWords(new Date(2026, 4, 9, 23, 59).toISOString(), now, words)).toBe('Y')
   expect(dayWords(new Date(2026, 4, 8).toISOString(), now, words)).toContain('8')

@@ -19,17 +19,17 @@ function show(format: Intl.DateTimeFormat, when: string | number): string {
   return readable(ms) ? format.format(ms) : ''
 }
 
-/** A number for the local day of a time; NaN if it cannot be read. */
-export function dayOf(ts: string): number {
-  const date = new Date(ts)
+/** A number for the local day of an RFC 3339 time or of milliseconds since 1970; NaN if it cannot be read. */
+export function dayOf(when: string | number): number {
+  const date = new Date(when)
   return Math.round(Date.UTC(date.getFullYear(), date.getMonth(), date.getDate()) / 86_400_000)
 }
 
-/** A day in words; now is in milliseconds since 1970, by the server's clock. */
-export function dayWords(ts: string, now: number, words: { today: string; yesterday: string }): string {
+/** A day in words; today is the day of the server's clock. */
+export function dayWords(ts: string, today: number, words: { today: string; yesterday: string }): string {
   const ms = Date.parse(ts)
   if (!readable(ms)) return ''
-  const ago = dayOf(new Date(now).toISOString()) - dayOf(ts)
+  const ago = today - dayOf(ts)
   if (ago === 0) return words.today
   if (ago === 1) return words.yesterday
   return (ago > 0 && ago < 300 ? weekday : older).format(ms)

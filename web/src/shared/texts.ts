@@ -133,7 +133,7 @@ export const texts = {
   },
   status: {
     label: 'Server status', title: 'Server status', asking: 'asking…', none: 'no answer', line: (status: string, version: string) => `Server ${status} · ${version}`,
-    intro: 'What the server says about itself at /chat/status/, asked again every few seconds.', asked: (when: string) => `Asked at ${when}`,
+    intro: 'What the server says about itself at /chat/status/, asked again every few seconds.',
     noneHint: 'The server does not answer, or something else answers in its place. Connection diagnostics can tell which.',
     state: 'State', version: 'Version', gateway: 'Gateway', uptime: 'Up for', connections: 'Connections', draining: 'Closing', storage: 'Storage', durability: 'Durability',
     lag: 'Read models behind', analytics: 'Statistics', time: 'Server’s time', yes: 'yes', no: 'no', addresses: 'Chat addresses', ok: 'works', bad: 'does not work', seconds: (n: number) => `${String(n)} s`, events: (n: number) => `${String(n)} events`,

@@ -3,8 +3,6 @@ import { useEffect, useState } from 'react'
 export interface Polled<T> {
   /** Undefined until the first answer; null if there is none. */
   value: T | null | undefined
-  /** When it came, in milliseconds since 1970. */
-  at: number
 }
 
 const patience = 5_000 // milliseconds
@@ -16,7 +14,7 @@ const patience = 5_000 // milliseconds
  * @param every milliseconds between two questions
  */
 export function usePolled<T>(ask: (signal: AbortSignal) => Promise<T | null>, every: number): Polled<T> {
-  const [polled, setPolled] = useState<Polled<T>>({ value: undefined, at: 0 })
+  const [polled, setPolled] = useState<Polled<T>>({ value: undefined })
   useEffect(() => {
     const stop = new AbortController()
     let busy = false
@@ -25,7 +23,7 @@ export function usePolled<T>(ask: (signal: AbortSignal) => Promise<T | null>, ev
       busy = true
       const value = await ask(AbortSignal.any([stop.signal, AbortSignal.timeout(patience)]))
       busy = false
-      if (!stop.signal.aborted) setPolled({ value, at: Date.now() })
+      if (!stop.signal.aborted) setPolled({ value })
     }
     const asked = () => { void run() }
     asked()
@@ -40,15 +38,14 @@ export function usePolled<T>(ask: (signal: AbortSignal) => Promise<T | null>, ev
   return polled
 }
 
-/** Milliseconds since 1970, renewed every so often while it matters. */
-export function useNow(every: number, ticking = true): number {
-  const [now, setNow] = useState(() => Date.now())
+/** What a clock says, asked every so many milliseconds; read has to keep its identity. */
+export function useNow(read: () => number, every: number): number {
+  const [now, setNow] = useState(read)
   useEffect(() => {
-    if (!ticking) return
-    const tick = () => { setNow(Date.now()) }
+    const tick = () => { setNow(read()) }
     tick()
     const timer = setInterval(tick, every)
     return () => { clearInterval(timer) }
-  }, [every, ticking])
+  }, [read, every])
   return now
 }

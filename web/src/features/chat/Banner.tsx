@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useState, type ReactNode } from 'react'
+import { useEffect, useState, type ReactNode } from 'react'
 import type { Client } from '../../client/client'
 import type { Store } from '../../client/store'
 import { duration } from '../../shared/format'
@@ -35,7 +35,7 @@ function Down({ client, onDiagnose }: { client: Client; onDiagnose: () => void }
   const why = useSnapshot(client, (s) => s.why)
   const network = useOnline()
   const server = usePolled(fetchStatus, every).value
-  const now = useNow(500)
+  const now = useNow(client.o.env.now, 500)
   const banner = bannerWords({ state, why, network, server, now })
   if (!banner) return null
   return (
@@ -49,15 +49,15 @@ function Down({ client, onDiagnose }: { client: Client; onDiagnose: () => void }
 function Warnings({ client, store }: { client: Client; store: Store }) {
   const offset = useSnapshot(client, (s) => s.clockOffset)
   const notice = useSnapshot(client, (s) => s.notice)
-  const [hidden, setHidden] = useState<readonly string[]>([])
-  const hide = useCallback((about: string) => { setHidden((before) => [...before, about]) }, [])
-  const warnings = [{ about: 'clock', words: clockWords(offset, duration) }, { about: 'storage', words: store.lasting() ? '' : texts.banner.storage }]
-    .filter(({ about, words }) => words !== '' && !hidden.includes(about))
+  const [told, setTold] = useState<number | null>(null) // the offset that the reader knows of
+  const [careless, setCareless] = useState(false)
+  const clock = clockWords(offset, told, duration)
   const failed = notice && (notice.room === '' ? texts.banner.notice(texts.error(notice.code)) : texts.banner.room(notice.room.slice(0, 64), texts.error(notice.code)))
   return (
     <>
       {failed !== null && <Bar tone="bad" words={failed}><button type="button" onClick={() => { client.dismiss() }}>{texts.dismiss}</button></Bar>}
-      {warnings.map(({ about, words }) => <Bar key={about} tone="wait" words={words}><button type="button" onClick={() => { hide(about) }}>{texts.dismiss}</button></Bar>)}
+      {clock !== '' && <Bar tone="wait" words={clock}><button type="button" onClick={() => { setTold(offset) }}>{texts.dismiss}</button></Bar>}
+      {!careless && !store.lasting() && <Bar tone="wait" words={texts.banner.storage}><button type="button" onClick={() => { setCareless(true) }}>{texts.dismiss}</button></Bar>}
     </>
   )
 }

@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useMemo, useState, type ReactNode, type RefObject } from 'react'
 import type { Client } from '../../client/client'
 import { indexOf } from '../../client/room'
+import { dayOf } from '../../shared/format'
 import { texts } from '../../shared/texts'
 import { Icon } from '../../shared/ui/Icon'
 import { useNow } from '../../shared/usePolled'
@@ -33,8 +34,8 @@ export function Messages({ client, onReply, onDone, handle }: {
   const changes = useSnapshot(client, (s) => s.changes)
   const uid = useSnapshot(client, (s) => s.uid)
   const line = useSnapshot(client, (s) => s.line)
-  const offset = useSnapshot(client, (s) => s.clockOffset)
-  const today = useNow(60_000) + offset
+  const offset = useSnapshot(client, (s) => s.serverOffset)
+  const today = dayOf(useNow(client.o.env.now, 60_000) + offset)
   const [following, setFollowing] = useState(true)
   const [leftAt, setLeftAt] = useState(0)
   const [editing, setEditing] = useState<number | null>(null)

@@ -20,7 +20,7 @@ export interface RowProps {
   changes: readonly Unsent[] | undefined
   uid: string
   line: number | null
-  /** By the server's clock. */
+  /** The day by the server's clock, see dayOf. */
   today: number
   /** The tab key gets here. */
   active: boolean

@@ -11,7 +11,7 @@ export interface Facts {
   network: boolean
   /** The last answer of /chat/status/; undefined: none yet. */
   server: ServerStatus | null | undefined
-  /** Milliseconds since 1970. */
+  /** By Env.now, as the state's times are. */
   now: number
 }
 
@@ -50,11 +50,16 @@ function serverWords(server: ServerStatus | null | undefined): string {
   return server.draining || server.status === 'draining' ? texts.banner.serverDrains : texts.banner.serverAnswers
 }
 
-const tolerated = 90_000
+const tolerated = 90 // seconds
 
-/** Says how far the clock of this device is off, to the minute; empty if it is right. */
-export function clockWords(offset: number, duration: (seconds: number) => string): string {
-  if (Math.abs(offset) < tolerated) return ''
-  const length = duration(Math.round(Math.abs(offset) / 60_000) * 60)
+/**
+ * Says how far the clock of this device is off, to the minute; empty if it is
+ * right, or off by what the reader has been told.
+ *
+ * @param offset seconds, see Snapshot
+ */
+export function clockWords(offset: number, told: number | null, duration: (seconds: number) => string): string {
+  if (Math.abs(offset) < tolerated || (told !== null && Math.abs(offset - told) < tolerated)) return ''
+  const length = duration(Math.round(Math.abs(offset) / 60) * 60)
   return texts.banner.clock(offset > 0 ? texts.banner.behind(length) : texts.banner.ahead(length))
 }

@@ -16,7 +16,7 @@ export function earlierOf(log: readonly StateChange[]): RunOptions['earlier'] {
 /** The attempts that the client noted, newest first. */
 export function ownAttempts(log: readonly StateChange[], words: (why: Why) => string): OwnAttempt[] {
   return log.filter((entry) => entry.trace !== '' && (entry.state.name === 'online' || entry.state.name === 'waiting')).map((entry) => ({
-    trace: entry.trace, at: entry.at, failed: entry.state.name === 'waiting',
+    trace: entry.trace, at: entry.time, failed: entry.state.name === 'waiting',
     words: entry.state.name === 'waiting' ? words(entry.state.why) : 'connected',
   })).reverse()
 }

@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react'
-import { clockSeconds, duration, fullTime } from '../../shared/format'
+import { duration, fullTime } from '../../shared/format'
 import { fetchStatus, type ServerStatus } from '../../shared/server'
 import { texts } from '../../shared/texts'
 import { Dot } from '../../shared/ui/Dot'
@@ -10,7 +10,7 @@ const every = 5_000 // milliseconds
 
 /** What /chat/status/ says, asked again and again. */
 export function StatusPage() {
-  const { value, at } = usePolled(fetchStatus, every)
+  const { value } = usePolled(fetchStatus, every)
   const t = texts.status
   return (
     <section className={styles.page} aria-label={t.title}>
@@ -18,7 +18,6 @@ export function StatusPage() {
       {value === undefined && <p>{t.asking}</p>}
       {value === null && <p role="alert"><Dot look="bad" /> {t.none}. {t.noneHint}</p>}
       {value && <Facts status={value} />}
-      {at > 0 && <p className={styles.intro}>{t.asked(clockSeconds(at))}</p>}
     </section>
   )
 }

@@ -12,7 +12,7 @@ export function ConnectionLog({ log }: { log: readonly StateChange[] }) {
     <ol className={styles.log} aria-label={texts.history.title}>
       {log.toReversed().map((change, i) => (
         <li key={`${String(change.at)} ${String(log.length - i)}`}>
-          <time dateTime={new Date(change.at).toISOString()}>{clockSeconds(change.at)}</time>
+          <time dateTime={new Date(change.time).toISOString()}>{clockSeconds(change.time)}</time>
           <Dot look={lookOf(change.state)} />
           <span>{stateWords(change.state)}</span>
         </li>
