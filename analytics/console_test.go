@@ -116,13 +116,13 @@ func TestConsoleLimits(t *testing.T) {
 	t.Parallel()
 	svc := consoleLab(t)
 	for query, kind := range map[string]analytics.QueryErrorKind{
-		"SELECT number FROM numbers(200000)":                                            analytics.QueryTooBig,
-		"SELECT groupArray(toString(number) || repeat('x', 100)) FROM numbers(9000000)": analytics.QueryTooBig,
-		"SELECT count() FROM numbers(600000000)":                                        analytics.QueryTooBig,
-		"SELECT sleepEachRow(1) FROM numbers(3) SETTINGS max_execution_time = 1":        analytics.QueryTimeout,
-		strings.Repeat("x", 65<<10):                                                     analytics.QueryTooBig,
-		" ; ":                                                                           analytics.QueryWrong,
-		"SELEC 1":                                                                       analytics.QueryWrong,
+		"SELECT number FROM numbers(200000)":                                     analytics.QueryTooBig,
+		"SELECT groupArray(repeat('x', 1000000 + number)) FROM numbers(1000)":    analytics.QueryTooBig,
+		"SELECT count() FROM numbers(600000000)":                                 analytics.QueryTooBig,
+		"SELECT sleepEachRow(1) FROM numbers(3) SETTINGS max_execution_time = 1": analytics.QueryTimeout,
+		strings.Repeat("x", 65<<10):                                              analytics.QueryTooBig,
+		" ; ":                                                                    analytics.QueryWrong,
+		"SELEC 1":                                                                analytics.QueryWrong,
 	} {
 		var out bytes.Buffer
 		err := svc.Console(eventstest.Context(t), &out, query, "JSONEachRow")

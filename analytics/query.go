@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -165,6 +166,60 @@ func (s *Service) view(r Range, name, columns, extra string) (string, []any) {
 	}
 }
 
+// groupColumns are those of a Group but its name.
+const groupColumns = "attempts, succeeded, failed, success_rate, closes, abnormal_closes, handshake_avg_us"
+
+// together runs parts at the same time and returns the first error by their
+// order. One after the other they would share a deadline that each alone keeps
+// easily: on a busy machine the last one would miss it.
+func together(parts ...func() error) error {
+	errs := make([]error, len(parts))
+	var all sync.WaitGroup
+	for i, part := range parts {
+		all.Go(func() { errs[i] = part() })
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pageQueries is how many questions of pages the store gets at the same time:
+// fewer than the connections of its pool, so that the sink always has one.
+const pageQueries = 6
+
+// ask runs one question of a page when its turn comes.
+func (s *Service) ask(ctx context.Context, question func() error) error {
+	select {
+	case s.questions <- struct{}{}:
+		defer func() { <-s.questions }()
+	case <-ctx.Done():
+		return unavailable(ctx.Err())
+	}
+	if err := question(); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+// rows reads at most 1,000 rows of a view into dest, a pointer to a slice.
+func (s *Service) rows(ctx context.Context, r Range, dest any, view, columns string) error {
+	q, args := s.view(r, view, columns, "")
+	return s.ask(ctx, func() error { return s.store.Conn().Select(ctx, dest, q+" LIMIT 1000", args...) })
+}
+
+// totals reads v_summary.
+func (s *Service) totals(ctx context.Context, r Range, sum *Summary) error {
+	q, args := s.view(r, "v_summary", "total, succeeded, failed, refused, errors, abandoned, pending, success_rate, joined, closes, abnormal_closes, frames_in, frames_out, bytes_in, bytes_out, rows_dropped", "")
+	return s.ask(ctx, func() error {
+		return s.store.Conn().QueryRow(ctx, q, args...).Scan(&sum.Total, &sum.Succeeded, &sum.Failed, &sum.Refused, &sum.Errored, &sum.Abandoned,
+			&sum.Pending, &sum.SuccessRate, &sum.Joined, &sum.Closes, &sum.AbnormalCloses, &sum.FramesIn, &sum.FramesOut, &sum.BytesIn, &sum.BytesOut, &sum.RowsDropped)
+	})
+}
+
 // Summary returns the totals of a range. It wraps ErrRange and ErrUnavailable.
 func (s *Service) Summary(ctx context.Context, r Range) (Summary, error) {
 	sum := Summary{Since: r.Since.UTC(), Until: r.Until.UTC()}
@@ -173,30 +228,27 @@ func (s *Service) Summary(ctx context.Context, r Range) (Summary, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.queryLimit)
 	defer cancel()
-	q, args := s.view(r, "v_summary", "total, succeeded, failed, refused, errors, abandoned, pending, success_rate, joined, closes, abnormal_closes, frames_in, frames_out, bytes_in, bytes_out, rows_dropped", "")
-	err := s.store.Conn().QueryRow(ctx, q, args...).Scan(&sum.Total, &sum.Succeeded, &sum.Failed, &sum.Refused, &sum.Errored, &sum.Abandoned,
-		&sum.Pending, &sum.SuccessRate, &sum.Joined, &sum.Closes, &sum.AbnormalCloses, &sum.FramesIn, &sum.FramesOut, &sum.BytesIn, &sum.BytesOut, &sum.RowsDropped)
+	err := together(
+		func() error { return s.totals(ctx, r, &sum) },
+		func() error { return s.rows(ctx, r, &sum.Durations, "v_durations", "*") },
+		func() error {
+			return s.rows(ctx, r, &sum.Errors, "v_errors", "error, stage, status, outcome, failures, share")
+		},
+		func() error {
+			return s.rows(ctx, r, &sum.CloseCodes, "v_close_codes", "close_code, close_initiator, error_type, closes, share")
+		},
+		func() error {
+			return s.rows(ctx, r, &sum.Stages, "v_funnel", "stage, coarse_stage, passed, share, ended_here")
+		},
+		func() error { return s.rows(ctx, r, &sum.Paths, "v_by_path", "path AS name, "+groupColumns) },
+		func() error { return s.rows(ctx, r, &sum.Gateways, "v_by_gateway", "gateway AS name, "+groupColumns) },
+		func() error {
+			return s.rows(ctx, r, &sum.Survival, "v_survival", "age_s, ended, surviving, ended_by_network")
+		},
+		func() error { return s.rows(ctx, r, &sum.ClientReports, "v_client_reports", "*") },
+	)
 	if err != nil {
-		return sum, unavailable(err)
-	}
-	for _, part := range []struct {
-		dest    any
-		view    string
-		columns string
-	}{
-		{&sum.Durations, "v_durations", "*"},
-		{&sum.Errors, "v_errors", "error, stage, status, outcome, failures, share"},
-		{&sum.CloseCodes, "v_close_codes", "close_code, close_initiator, error_type, closes, share"},
-		{&sum.Stages, "v_funnel", "stage, coarse_stage, passed, share, ended_here"},
-		{&sum.Paths, "v_by_path", "path AS name, attempts, succeeded, failed, success_rate, closes, abnormal_closes, handshake_avg_us"},
-		{&sum.Gateways, "v_by_gateway", "gateway AS name, attempts, succeeded, failed, success_rate, closes, abnormal_closes, handshake_avg_us"},
-		{&sum.Survival, "v_survival", "age_s, ended, surviving, ended_by_network"},
-		{&sum.ClientReports, "v_client_reports", "*"},
-	} {
-		q, args := s.view(r, part.view, part.columns, "")
-		if err := s.store.Conn().Select(ctx, part.dest, q+" LIMIT 1000", args...); err != nil {
-			return sum, unavailable(err)
-		}
+		return sum, err
 	}
 	for _, v := range sum.ClientReports {
 		sum.NeverArrived += v.NeverArrived
@@ -226,8 +278,9 @@ func (s *Service) Series(ctx context.Context, r Range, step time.Duration) ([]Po
 	defer cancel()
 	q, args := s.view(r, "v_series", "*", ", step = {step:UInt32}")
 	points := []Point{}
-	if err := s.store.Conn().Select(ctx, &points, q, append(args, clickhouse.Named("step", fmt.Sprint(int(step.Seconds()))))...); err != nil {
-		return nil, unavailable(err)
+	args = append(args, clickhouse.Named("step", fmt.Sprint(int(step.Seconds()))))
+	if err := s.ask(ctx, func() error { return s.store.Conn().Select(ctx, &points, q, args...) }); err != nil {
+		return nil, err
 	}
 	return points, nil
 }
@@ -290,8 +343,8 @@ func (s *Service) Attempts(ctx context.Context, r Range, f AttemptFilter) ([]Att
 	}
 	q += fmt.Sprintf(" ORDER BY started DESC, conn_id DESC LIMIT %d", min(max(f.Limit, 1), 500))
 	list := []Attempt{}
-	if err := s.store.Conn().Select(ctx, &list, q, args...); err != nil {
-		return nil, unavailable(err)
+	if err := s.ask(ctx, func() error { return s.store.Conn().Select(ctx, &list, q, args...) }); err != nil {
+		return nil, err
 	}
 	return list, nil
 }

@@ -64,6 +64,8 @@ type Service struct {
 	console driver.Conn // nil: closed
 	closed  string      // why the console is closed
 	slots   chan struct{}
+	// questions bounds those of pages; slots those of the console.
+	questions chan struct{}
 
 	mu  sync.Mutex // guards err
 	err error      // of the child's supervision, for good
@@ -79,7 +81,7 @@ func New(cfg Config, nc *nats.Conn) (*Service, error) {
 	if cfg.queryLimit == 0 {
 		cfg.queryLimit = defaultQueryLimit
 	}
-	s := &Service{cfg: cfg, log: cfg.Logger, slots: make(chan struct{}, consoleQueries)}
+	s := &Service{cfg: cfg, log: cfg.Logger, slots: make(chan struct{}, consoleQueries), questions: make(chan struct{}, pageQueries)}
 	options, err := s.source()
 	if err != nil {
 		return nil, err

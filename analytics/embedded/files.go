@@ -163,6 +163,7 @@ const usersTemplate = `<clickhouse>
       <result_overflow_mode>throw</result_overflow_mode>
       <read_overflow_mode>throw</read_overflow_mode>
       <timeout_overflow_mode>throw</timeout_overflow_mode>
+      <cancel_http_readonly_queries_on_client_close>1</cancel_http_readonly_queries_on_client_close>
       <max_threads>2</max_threads>
       <max_concurrent_queries_for_user>{{.Limits.Queries}}</max_concurrent_queries_for_user>
       <max_query_size>65536</max_query_size>
@@ -184,6 +185,7 @@ const usersTemplate = `<clickhouse>
         <result_overflow_mode><const/></result_overflow_mode>
         <read_overflow_mode><const/></read_overflow_mode>
         <timeout_overflow_mode><const/></timeout_overflow_mode>
+        <cancel_http_readonly_queries_on_client_close><const/></cancel_http_readonly_queries_on_client_close>
         <max_threads><min>1</min><max>2</max></max_threads>
         <max_concurrent_queries_for_user><const/></max_concurrent_queries_for_user>
         <max_query_size><const/></max_query_size>

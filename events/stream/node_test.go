@@ -235,7 +235,7 @@ func TestBadUsersAreRefused(t *testing.T) {
 		"empty":    {"", "no user"},
 		"no list":  {"user: a", "cannot unmarshal"},
 		"unknown":  {"- {user: a, password: sesame-open, role: gateway, admin: true}", "field admin not found"},
-		"role":     {"- {user: a, password: sesame-open, role: king}", "is not gateway, projector or tool"},
+		"role":     {"- {user: a, password: sesame-open, role: king}", "is not gateway, projector, analytics or tool"},
 		"password": {"- {user: a, password: short, role: gateway}", "at least 8"},
 		"twice":    {"- {user: a, password: sesame-open, role: tool}\n- {user: a, password: sesame-shut, role: tool}", "twice"},
 	} {

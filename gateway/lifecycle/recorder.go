@@ -19,6 +19,7 @@ const (
 	flushBytes = 64 << 10
 	maxQueued  = 16384 // rows waiting to be published: some MiB
 	maxTries   = 3     // publish attempts a batch
+	lastFlush  = 2 * time.Second
 )
 
 // Publish stores one batch under a subject with a Nats-Msg-Id.
@@ -134,35 +135,51 @@ func (r *Recorder) open(q *[]*batch) *batch {
 	return b
 }
 
-// Run publishes batches until ctx ends, then what is left within a second. When
-// there is nothing to tell it says from time to time that the gateway lives.
+// Run publishes batches until ctx ends, then what is left within lastFlush: a
+// batch that is on its way when ctx ends is no loss. When there is nothing to tell
+// it says from time to time that the gateway lives.
 func (r *Recorder) Run(ctx context.Context) error {
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
 	var batches, told uint64
 	heartbeat := time.NewTicker(lc.HeartbeatEvery)
 	defer heartbeat.Stop()
+	late, cancel := outlive(ctx, lastFlush)
+	defer cancel()
 	for {
 		select {
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-			defer cancel()
-			r.flush(last, &batches)
+			r.flush(late, &batches)
 			return nil
 		case now := <-tick.C:
 			r.mem.tidy(now)
 		case <-r.wake:
 		case <-heartbeat.C:
 			if told == batches {
-				r.send(ctx, &batches, &batch{})
+				r.send(late, &batches, &batch{})
 			}
 			told = batches
 		}
-		r.flush(ctx, &batches)
+		r.flush(late, &batches)
 	}
 }
 
-// flush publishes everything that waits, in batches of about flushBytes. The
+// outlive returns a context that ends d after ctx, or with cancel.
+func outlive(ctx context.Context, d time.Duration) (late context.Context, cancel func()) {
+	late, end := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			end()
+		case <-late.Done():
+		}
+	})
+	return late, func() { stop(); end() }
+}
+
+// flush publishes everything that waits, in batches of at most flushBytes. The
 // number of rows that were dropped goes first; when it cannot be told, it is told
 // with the next flush.
 func (r *Recorder) flush(ctx context.Context, batches *uint64) {
