@@ -13,7 +13,7 @@ type ring struct {
 	buf   []ringEntry // circular; its length is a power of two or 0
 	first int
 	n     int
-	bytes int // of memory
+	bytes int    // of memory
 	floor uint64 // the ring holds every event of the room above this seq
 }
 
