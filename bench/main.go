@@ -66,7 +66,7 @@ func parse(args []string, stderr io.Writer) (*bench, error) {
 	fs.StringVar(&b.server, "server", "../bin/partyline", "binary to measure")
 	fs.StringVar(&b.data, "data", "", "directory for the data of servers; its disk decides about fsync (default: a temporary one)")
 	fs.StringVar(&b.out, "out", "", "file to write the results to")
-	fs.StringVar(&b.profiles, "profile", "", "existing directory for profiles of Partyline: of the storm, idle and the chat of the scenario rooms, and of the chat in one room")
+	fs.StringVar(&b.profiles, "profile", "", "existing directory for profiles of Partyline in the scenario rooms: of the storm, of memory, of the chat")
 	fs.IntVar(&b.repeat, "repeat", 3, "repetitions; figures are medians")
 	fs.DurationVar(&b.chat, "chat", 20*time.Second, "how long the 15,000 connections chat")
 	connections := fs.Int("connections", 0, "connections of the scenario fifteen, a multiple of ten (default: 15,000, or 1,000 with -quick)")

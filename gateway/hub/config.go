@@ -34,8 +34,8 @@ type Config struct {
 	LookupWindow  time.Duration // see Identity.Known; 0: 60s
 
 	RingEvents int // events in memory for one room; 0: 256
-	RingBytes  int // their bytes; 0: 256 KiB
-	RingTotal  int // bytes of all rings; 0: 64 MiB
+	RingBytes  int // the memory that they take; 0: 256 KiB
+	RingTotal  int // memory of all rings; 0: 64 MiB
 
 	RoomGrace     time.Duration // an empty room is followed that much longer; 0: 30s
 	PresenceGrace time.Duration // a user without connections stays that long; 0: 75s

@@ -13,7 +13,7 @@ type ring struct {
 	buf   []ringEntry // circular; its length is a power of two or 0
 	first int
 	n     int
-	bytes int
+	bytes int    // of memory
 	floor uint64 // the ring holds every event of the room above this seq
 }
 
@@ -22,6 +22,11 @@ type ringEntry struct {
 	at    time.Time // time of storage
 	frame *ws.Frame
 }
+
+const entryBytes = 40 // of a ringEntry
+
+// size is the memory that an entry takes.
+func (e *ringEntry) size() int { return e.frame.Memory() + entryBytes }
 
 // covers reports whether the ring holds every event after seq.
 func (r *ring) covers(seq uint64) bool { return seq >= r.floor }
@@ -35,13 +40,13 @@ func (r *ring) push(e ringEntry) {
 	}
 	r.n++
 	*r.at(r.n - 1) = e
-	r.bytes += len(e.frame.Payload())
+	r.bytes += e.size()
 }
 
 // pop drops the oldest event and returns the bytes that became free.
 func (r *ring) pop() int {
 	e := r.at(0)
-	size := len(e.frame.Payload())
+	size := e.size()
 	r.floor = e.seq
 	e.frame.Release()
 	*e = ringEntry{}

@@ -94,7 +94,7 @@ func (r *room) Deliver(ev *stream.Stored) {
 func (r *room) remember(e ringEntry) {
 	cfg := &r.h.cfg
 	r.ring.push(e)
-	total := r.h.ringBytes.Add(int64(len(e.frame.Payload())))
+	total := r.h.ringBytes.Add(int64(e.size()))
 	for r.ring.n > cfg.RingEvents || r.ring.bytes > cfg.RingBytes || total > int64(cfg.RingTotal) {
 		if r.ring.n == 0 {
 			break

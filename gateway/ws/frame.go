@@ -125,6 +125,13 @@ func Join(frames ...*Frame) *Frame {
 	return j
 }
 
+// frameOverhead is about what a frame takes besides its buffer.
+const frameOverhead = 128
+
+// Memory is about how many bytes of memory it takes for whoever keeps it,
+// without a compressed form, which it may have as well.
+func (f *Frame) Memory() int { return frameOverhead + len(f.buf.b) }
+
 // count is the number of frames that it is on the wire.
 func (f *Frame) count() int { return max(1, len(f.parts)) }
 
