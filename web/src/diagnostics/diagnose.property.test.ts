@@ -40,7 +40,7 @@ const records: fc.Arbitrary<ServerRecord> = fc.oneof(
 )
 const size = fc.record({ bytes: fc.constantFrom(125, 9_000, 65_536), binary: fc.boolean(), returned: tri })
 const echoes: fc.Arbitrary<Evidence['echo']> = fc.oneof(fc.constant('skipped' as const), fc.record({
-  attempt: attempts, samples: fc.array(fc.constantFrom(1, 2, 190, 400), { maxLength: 20 }), sizes: fc.array(size, { maxLength: 4 }),
+  attempt: attempts, samples: fc.array(fc.constantFrom(1, 2, 190, 400), { maxLength: 20 }), stallMs: fc.constantFrom(0, 1, 500), sizes: fc.array(size, { maxLength: 4 }),
   throughput: fc.constantFrom(0, 1e6), record: fc.constant(notKnown),
 }))
 const earlier = fc.array(fc.record({ trace: fc.constant('t'), at: fc.nat(9), opened: fc.boolean(), closeCode: closeCodes, lastedMs: fc.nat(90_000), record: records }), { maxLength: 3 })
@@ -136,7 +136,7 @@ const needs: Partial<Record<FindingCode, (e: Evidence) => boolean>> = {
   clock_skew: (e) => Math.abs(e.clockOffsetMs ?? 0) > 120_000,
   stale_answer: (e) => e.nonce === 'no',
   cors_stripped: (e) => e.opaque === 'yes' && e.image === 'yes' && e.status.state === 'failed',
-  slow_network: (e) => echo(e, (x) => x.samples.filter((s) => s >= 200).length * 2 >= x.samples.length),
+  slow_network: (e) => echo(e, (x) => x.stallMs < 400 && x.samples.filter((s) => s >= 200).length * 2 >= x.samples.length),
   large_frames_lost: (e) => full(e) || echo(e, (x) => x.sizes.some((s) => s.returned === 'no') && x.sizes.some((s) => s.returned === 'yes')),
   echo_unavailable: (e) => fine(e) && echo(e, (x) => x.attempt.state === 'done' && !x.attempt.opened),
   idle_cut: (e) => e.long.ladder?.controlHeld === 'yes' && e.long.ladder.rungs.some((r) => r.outcome === 'cut'),

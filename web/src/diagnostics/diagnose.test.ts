@@ -21,6 +21,9 @@ const ladder = (controlHeld: 'yes' | 'no', heartbeatS: number): Evidence =>
   healthy({ long: { ladder: { rungs: [{ idleS: 65, outcome: 'cut', cutAfterS: 60 }], controlHeld, heartbeatS } } })
 const earlier = (closeCode: number, r = notKnown) => healthy({ earlier: [{ trace: 't', at: 1, opened: true, closeCode, lastedMs: 31_000, record: r }] })
 
+const fullLost = (closeCode?: number) => socket({ full: { bytes: 18_560, returned: 'no', ...closeCode !== undefined && { closeCode } } })
+const samples = (list: number[]) => healthy({ echo: { attempt: socket(), samples: list, stallMs: 0, sizes: [], throughput: 0, record: none } })
+
 const cases: Case[] = [
   ['a healthy path', healthy(), 'healthy', 'proved'],
   ['healthy without a record', healthy({ record: notKnown, dryRun: 'unknown', security: 'unknown' }), 'healthy', 'proved'],
@@ -87,9 +90,23 @@ const cases: Case[] = [
   ['clock off by a day', healthy({ clockOffsetMs: 86_400_000 }), 'clock_skew', 'proved'],
   ['a stored answer', healthy({ nonce: 'no' }), 'stale_answer', 'proved'],
   ['the dry run refuses', healthy({ dryRun: { decision: 'refuse', status: 403, code: 'origin_refused', rule: 'none' } }), 'origin_refused', 'proved'],
-  ['300 ms', healthy({ echo: { attempt: socket(), samples: [301, 302, 900], sizes: [], throughput: 0, record: none } }), 'slow_network', 'proved'],
-  ['large frames', healthy({ echo: { attempt: socket(), samples: [1], sizes: [{ bytes: 125, binary: false, returned: 'yes' }, { bytes: 65_536, binary: false, returned: 'no' }], throughput: 0, record: none } }), 'large_frames_lost', 'proved'],
-  ['message too big', healthy({ echo: { attempt: socket({ closeCode: 1009 }), samples: [1], sizes: [{ bytes: 125, binary: false, returned: 'yes' }, { bytes: 65_536, binary: false, returned: 'no' }], throughput: 0, record: none } }), 'message_too_big', 'likely'],
+  ['300 ms', healthy({ echo: { attempt: socket(), samples: [301, 302, 900], stallMs: 0, sizes: [], throughput: 0, record: none } }), 'slow_network', 'proved'],
+  ['large frames', healthy({ echo: { attempt: socket(), samples: [1], stallMs: 0, sizes: [{ bytes: 125, binary: false, returned: 'yes' }, { bytes: 65_536, binary: false, returned: 'no' }], throughput: 0, record: none } }), 'large_frames_lost', 'proved'],
+  ['message too big', healthy({ echo: { attempt: socket({ closeCode: 1009 }), samples: [1], stallMs: 0, sizes: [{ bytes: 125, binary: false, returned: 'yes' }, { bytes: 65_536, binary: false, returned: 'no' }], throughput: 0, record: none } }), 'message_too_big', 'likely'],
+  ['a full message, refused by the record', healthy({ attempt: fullLost(1009), record: record(stage('upgraded'), stage('closed', { closeBy: 'server', closeCode: 1009 })) }), 'message_too_big', 'proved'],
+  ['a full message, refused by a code', healthy({ attempt: fullLost(1009) }), 'message_too_big', 'likely'],
+  ['a full message, lost', healthy({ attempt: fullLost() }), 'large_frames_lost', 'proved'],
+  ['a full message, not known', healthy({ attempt: socket({ full: { bytes: 18_560, returned: 'unknown' } }) }), 'healthy', 'proved'],
+  ['a few late round trips of many', samples(Array.from({ length: 20 }, (_, i) => i % 10 === 0 ? 210 : 2)), 'slow_network', 'likely'],
+  ['late ones on a machine whose timers are late', healthy({ echo: { attempt: socket(), samples: Array.from({ length: 20 }, (_, i) => i % 3 === 0 ? 400 : 2), stallMs: 300, sizes: [], throughput: 0, record: none } }), 'healthy', 'proved'],
+  ['a slow middle, where timers are as late', healthy({ echo: { attempt: socket(), samples: [300, 310, 320], stallMs: 250, sizes: [], throughput: 0, record: none } }), 'healthy', 'proved'],
+  ['one late round trip', samples(Array.from({ length: 20 }, (_, i) => i === 3 ? 900 : 2)), 'healthy', 'proved'],
+  ['late ones beside a slow middle', samples(Array.from({ length: 20 }, (_, i) => i % 4 === 0 ? 250 : 120)), 'healthy', 'proved'],
+  ['Firefox under a policy, reported', broken({ attempt: { state: 'threw', name: 'NS_ERROR_CONTENT_BLOCKED', message: '' }, record: notKnown, violations: [{ blocked: 'ws://chat.test:8001/ws/chat/', directive: 'connect-src', enforced: true }] }), 'csp_blocked', 'proved'],
+  ['WebKit under a policy, not reported', broken({ attempt: { state: 'threw', name: 'SecurityError', message: '' }, record: notKnown }), 'csp_blocked', 'likely'],
+  ['https page, ws: to this machine', broken({ browser: { ...browser, protocol: 'https:' }, target: { ...target, ws: 'ws://localhost:8001/ws/chat/' }, attempt: { state: 'threw', name: 'SecurityError', message: '' }, record: notKnown }), 'csp_blocked', 'likely'],
+  ['an exception that nobody knows', broken({ attempt: { state: 'threw', name: 'Error', message: '' }, record: notKnown }), 'bad_url', 'unknown'],
+  ['the variant opens and does not work', broken({ record: upgradedRecord, variant: closedSocket(1006) }), 'cause_unknown', 'unknown'],
   ['idle cut', ladder('yes', 75), 'idle_cut', 'proved'],
   ['lifetime cut', ladder('no', 25), 'lifetime_cut', 'likely'],
   ['buffering', healthy({ long: { stream: { chunks: 5, spreadMs: 3, expectedMs: 800 } } }), 'proxy_buffering', 'proved'],
@@ -135,7 +152,7 @@ test('every row has a case that it decides, or is a variant that another row of 
   const decided = new Set(cases.flatMap(([, e]) => diagnose(e).map((f) => f.code)))
   const extra: Evidence[] = [
     closedAs(1011, 1006), healthy({ browser: { ...browser, websocket: 'wrapped', visible: false, secureContext: false, serviceWorker: true } }),
-    healthy({ echo: { attempt: refusedSocket, samples: [], sizes: [], throughput: 0, record: none } }),
+    healthy({ echo: { attempt: refusedSocket, samples: [], stallMs: 0, sizes: [], throughput: 0, record: none } }),
     healthy({ target: { ...target, origin: 'null' }, probe: { ...ourAnswer(200, {}), via: '1.1 box' } }),
   ]
   for (const e of extra) for (const f of diagnose(e)) decided.add(f.code)

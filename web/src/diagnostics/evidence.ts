@@ -158,6 +158,8 @@ export interface EchoFacts {
   attempt: SocketAttempt
   /** Round trips in milliseconds, the first dropped. */
   samples: number[]
+  /** How late the page's own timers were meanwhile, at most, in milliseconds: a busy machine is no slow network. */
+  stallMs: number
   sizes: SizeResult[]
   /** Bytes a second, one way, of a mebibyte there and back; 0 when not measured. */
   throughput: number

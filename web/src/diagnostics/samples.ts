@@ -66,7 +66,7 @@ export function healthy(change: Partial<Evidence> = {}): Evidence {
     route: ourAnswer(426, { status: 426, code: 'upgrade_required' }), probe: ourAnswer(200, { nonce: 'x' }),
     dryRun: { decision: 'accept', status: 101, code: '', rule: 'same_host' },
     attempt: socket(), record: upgradedRecord, variant: { state: 'skipped', why: 'not needed' }, variantRecord: notKnown,
-    echo: { attempt: socket(), samples: [1, 1.2, 1.1], sizes: [{ bytes: 125, binary: false, returned: 'yes' }, { bytes: 65_536, binary: false, returned: 'yes' }], throughput: 9e6, record: notKnown },
+    echo: { attempt: socket(), samples: [1, 1.2, 1.1], stallMs: 1, sizes: [{ bytes: 125, binary: false, returned: 'yes' }, { bytes: 65_536, binary: false, returned: 'yes' }], throughput: 9e6, record: notKnown },
     clockOffsetMs: 4, clockErrorMs: 2, security: [], earlier: [], long: {}, ...change,
   }
 }

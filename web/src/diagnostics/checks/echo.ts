@@ -13,7 +13,7 @@ const blocks = 4
 
 /** Measures round trips, sizes and throughput over one echo connection. */
 export async function measureEcho(env: DiagEnv, url: string, signal: AbortSignal): Promise<EchoFacts> {
-  const facts: EchoFacts = { attempt: { state: 'skipped', why: '' }, samples: [], sizes: [], throughput: 0, record: { state: 'unknown', why: 'not asked' } }
+  const facts: EchoFacts = { attempt: { state: 'skipped', why: '' }, samples: [], stallMs: 0, sizes: [], throughput: 0, record: { state: 'unknown', why: 'not asked' } }
   const trace = env.randomKey(24)
   facts.attempt = await attempt(env, {
     url: withQuery(url, { trace, diag: '1' }), trace, protocols: [], kind: 'echo',
@@ -66,14 +66,50 @@ class Inbox {
 
 async function roundTrips(env: DiagEnv, socket: DiagSocket, inbox: Inbox, facts: EchoFacts, signal: AbortSignal): Promise<void> {
   const until = env.now() + limits.echo
+  const pulse = new Pulse(env)
   for (let i = 0; i <= limits.samples && !signal.aborted; i++) {
     const text = `rtt ${String(i)} ${env.randomKey(8)}`
     const begin = env.now()
     const answer = inbox.next((data) => data === text, until - begin, signal)
     socket.send(text)
-    if (!await answer) return
+    const came = await answer
+    facts.stallMs = pulse.lateness()
+    if (!came) break
     // The first one pays for what is warmed up on the way.
     if (i > 0) facts.samples.push(env.now() - begin)
+  }
+  pulse.stop()
+}
+
+const beat = 20 // milliseconds
+
+/** A timer that runs while something is measured, and how late it was. */
+class Pulse {
+  private readonly env: DiagEnv
+  private timer = 0
+  private due = 0
+  private worst = 0
+
+  constructor(env: DiagEnv) {
+    this.env = env
+    this.next()
+  }
+
+  /** The greatest lateness so far, of a beat that is due now too. */
+  lateness(): number {
+    return Math.max(this.worst, this.env.now() - this.due, 0)
+  }
+
+  stop(): void {
+    this.env.clearTimeout(this.timer)
+  }
+
+  private next(): void {
+    this.due = this.env.now() + beat
+    this.timer = this.env.setTimeout(() => {
+      this.worst = this.lateness()
+      this.next()
+    }, beat)
   }
 }
 

@@ -121,7 +121,8 @@ export const qualityNotes: readonly Row[] = [
     judge: (e) => {
       const middle = e.echo === 'skipped' ? undefined : median(e.echo.samples)
       if (e.echo === 'skipped' || middle === undefined) return undefined
-      if (middle < slowMs) return unsteady(e.echo.samples, middle)
+      if (middle < slowMs) return unsteady(e.echo, middle)
+      if (2 * e.echo.stallMs > middle) return undefined
       const worst = Math.max(...e.echo.samples)
       return {
         severity: 'warning', confidence: 'proved', title: `The way to the server is slow: a round trip takes ${ms(middle)}${worst > 2 * middle ? `, at times ${ms(worst)}` : ''}.`,
@@ -192,8 +193,10 @@ export const qualityNotes: readonly Row[] = [
 // TCP sends a lost segment again after a fifth of a second at the earliest.
 const again = 180
 
-// Most round trips are short and some are not: lost packets, or a busy machine.
-function unsteady(samples: readonly number[], middle: number): Says | undefined {
+// Most round trips are short and some are not: lost packets, or a busy machine
+// beyond this one, whose own timers were not late.
+function unsteady({ samples, stallMs }: EchoFacts, middle: number): Says | undefined {
+  if (2 * stallMs > again) return undefined
   const late = samples.filter((s) => s >= again && s > 5 * middle)
   if (late.length < 2 || samples.length < 10) return undefined
   return {
