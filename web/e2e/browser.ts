@@ -75,6 +75,11 @@ export class Person {
     await this.page.getByRole('status', { name: 'Connection' }).getByText('Connected', { exact: true }).waitFor({ state: 'attached' })
   }
 
+  /** Tells the page that the network is back: it looks at its connection at once. */
+  async wake(): Promise<void> {
+    await this.page.evaluate(() => { window.dispatchEvent(new Event('online')) })
+  }
+
   async say(text: string): Promise<void> {
     await this.field('Message').fill(text)
     await this.button('Send').click()
