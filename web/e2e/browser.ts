@@ -106,7 +106,8 @@ export class Person {
   /** Makes a profile as it was at first, for the next test; it keeps one tab. */
   static async tidy(context: BrowserContext): Promise<void> {
     const [page, ...others] = context.pages()
-    await Promise.all([context.setOffline(false), context.unrouteAll(), ...others.map((other) => other.close())])
+    await context.unrouteAll({ behavior: 'ignoreErrors' })
+    await Promise.all([context.setOffline(false), ...others.map((other) => other.close())])
     for (const event of ['console', 'pageerror', 'websocket']) page?.removeAllListeners(event)
     await page?.setViewportSize(viewport)
     await page?.emulateMedia({ colorScheme: null })

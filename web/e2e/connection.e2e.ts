@@ -116,7 +116,7 @@ test('a path that cuts and goes silent loses, doubles and reorders nothing', asy
 })
 
 test('a policy that forbids the chat is named, without a storm of attempts', async () => {
-  const { context } = await s.person('ana')
+  const context = await s.browser.newContext()
   await context.route('**/', async (route) => {
     const answer = await route.fetch()
     await route.fulfill({ response: answer, headers: { ...answer.headers(), 'content-security-policy': "connect-src 'none'" } })
