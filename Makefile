@@ -14,7 +14,7 @@ FUZZTIME ?= 30s
 
 .PHONY: help
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: check build ## install what is needed, build, and serve on http://localhost:8000/
@@ -79,6 +79,11 @@ test-web: web/node_modules/.package-lock.json ## TypeScript types and unit tests
 e2e: build ## two users in a real browser against the real binary
 	@.ci/system-packages chromium openssl
 	@cd web && npm run --silent e2e
+
+.PHONY: screenshots
+screenshots: build ## take the pictures of docs/images again (PAGES="chat diagnostics")
+	@.ci/system-packages chromium
+	@cd web && npm run --silent screenshots -- $(PAGES)
 
 .PHONY: faultlab
 faultlab: build ## every fault of the lab, in three browsers and the terminal; rewrites docs/diagnosis.md

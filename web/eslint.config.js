@@ -29,7 +29,9 @@ export default tseslint.config(
     rules: {
       'no-restricted-syntax': ['error',
         { selector: 'JSXText[value=/\\p{L}{2}/u]', message: 'Texts for people are in texts.ts.' },
-        { selector: 'JSXAttribute[name.name=/^(title|placeholder|alt|label|aria-label)$/] > Literal[value=/\\p{L}{2}/u]', message: 'Texts for people are in texts.ts.' }],
+        { selector: 'JSXAttribute[name.name=/^(title|placeholder|alt|label|aria-label)$/] > Literal[value=/\\p{L}{2}/u]', message: 'Texts for people are in texts.ts.' },
+        { selector: ':matches(JSXElement, JSXFragment) > JSXExpressionContainer > Literal[value=/\\p{L}{2}/u]', message: 'Texts for people are in texts.ts.' },
+        { selector: ':matches(JSXElement, JSXFragment) > JSXExpressionContainer > TemplateLiteral > TemplateElement[value.raw=/\\p{L}{2}/u]', message: 'Texts for people are in texts.ts.' }],
     },
   },
   forbid(['src/client/**'], ['react', 'react-dom', '**/app/**', '**/features/**', '**/shared/**'], 'The client is free of frameworks.'),

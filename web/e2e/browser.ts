@@ -75,6 +75,11 @@ export class Person {
     await this.page.getByRole('status', { name: 'Connection' }).getByText('Connected', { exact: true }).waitFor({ state: 'attached' })
   }
 
+  /** Tells the page that the network is back: it looks at its connection at once. */
+  async wake(): Promise<void> {
+    await this.page.evaluate(() => { window.dispatchEvent(new Event('online')) })
+  }
+
   async say(text: string): Promise<void> {
     await this.field('Message').fill(text)
     await this.button('Send').click()
@@ -101,7 +106,8 @@ export class Person {
   /** Makes a profile as it was at first, for the next test; it keeps one tab. */
   static async tidy(context: BrowserContext): Promise<void> {
     const [page, ...others] = context.pages()
-    await Promise.all([context.setOffline(false), context.unrouteAll(), ...others.map((other) => other.close())])
+    await context.unrouteAll({ behavior: 'ignoreErrors' })
+    await Promise.all([context.setOffline(false), ...others.map((other) => other.close())])
     for (const event of ['console', 'pageerror', 'websocket']) page?.removeAllListeners(event)
     await page?.setViewportSize(viewport)
     await page?.emulateMedia({ colorScheme: null })

@@ -7,14 +7,14 @@ const s = stage()
 
 test('a killed server loses, doubles and reorders nothing', async () => {
   const [ana, ben] = await s.two()
-  const all = Array.from({ length: 40 }, (_, i) => `message ${String(i)}`)
+  const all = Array.from({ length: 24 }, (_, i) => `message ${String(i)}`)
   for (const [i, text] of all.entries()) {
     await ana.say(text)
-    if (i === 10) await ben.sees(text)
-    if (i === 15) await s.server.kill()
-    if (i === 30) await s.server.start()
+    if (i === 6) await ben.sees(text)
+    if (i === 9) await s.server.kill()
+    if (i === 18) await s.server.start()
   }
-  await Promise.all([ana.sees('message 39'), ben.sees('message 39')])
+  await Promise.all([ana.sees('message 23'), ben.sees('message 23')])
   await ben.say('after')
   await ana.sees('after')
   await ben.sees('after')
@@ -56,7 +56,7 @@ test('unsent messages outlive a reload while the server is away', async () => {
   // The server brings the page, so the page can only come back with it.
   await ana.page.goto('about:blank')
   await s.server.start()
-  await ana.page.goto(s.server.url)
+  await Promise.all([ana.page.goto(s.server.url), ben.wake()])
   await ana.sees('kept')
   await ben.sees('kept')
   expect(await ben.texts()).toEqual(['kept'])
@@ -72,6 +72,7 @@ test('a tab that is closed leaves its messages to another, which sends them once
   await ana.sees('left behind', 'pending')
   await ana.page.close()
   await s.server.start()
+  await other.wake()
   await other.sees('left behind')
   await other.sees('own')
   expect((await other.texts()).toSorted()).toEqual(['left behind', 'own'])
@@ -84,6 +85,7 @@ test('sleep and wake: a connection that died in the meantime is replaced', async
   await cdp.send('Page.setWebLifecycleState', { state: 'frozen' })
   await s.server.kill()
   await s.server.start()
+  await ben.wake()
   await ben.say('while you slept')
   await cdp.send('Page.setWebLifecycleState', { state: 'active' })
   await ana.page.evaluate(() => { window.dispatchEvent(new Event('pageshow')) })
@@ -96,17 +98,17 @@ test('a path that cuts and goes silent loses, doubles and reorders nothing', asy
   onTestFinished(() => proxy.close())
   const ana = await s.person('ana', proxy.url)
   const ben = await s.person('ben')
-  const all = Array.from({ length: 30 }, (_, i) => `message ${String(i)}`)
+  const all = Array.from({ length: 22 }, (_, i) => `message ${String(i)}`)
   for (const [i, text] of all.entries()) {
     await ana.say(text)
     if (i % 7 === 6) proxy.cut()
-    if (i === 20) {
+    if (i === 16) {
       // No end is told that nothing arrives any more; waking up makes it look.
       proxy.silence()
-      await ana.page.evaluate(() => { window.dispatchEvent(new Event('online')) })
+      await ana.wake()
     }
   }
-  await Promise.all([ana.sees('message 29'), ben.sees('message 29')])
+  await Promise.all([ana.sees('message 21'), ben.sees('message 21')])
   await ben.say('back')
   await ana.sees('back')
   expect(await ben.texts()).toEqual([...all, 'back'])
@@ -114,7 +116,7 @@ test('a path that cuts and goes silent loses, doubles and reorders nothing', asy
 })
 
 test('a policy that forbids the chat is named, without a storm of attempts', async () => {
-  const { context } = await s.person('ana')
+  const context = await s.browser.newContext()
   await context.route('**/', async (route) => {
     const answer = await route.fetch()
     await route.fulfill({ response: answer, headers: { ...answer.headers(), 'content-security-policy': "connect-src 'none'" } })
@@ -141,5 +143,6 @@ test('many tabs do not storm a server that is away', async () => {
   const single = ana.sockets.filter((at) => at > from).length
   expect(storm).toBeLessThan(3 * single + 5)
   await s.server.start()
+  await ana.wake()
   await Promise.all([ana, ...tabs].map((tab) => tab.connected()))
 })

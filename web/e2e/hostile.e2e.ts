@@ -152,7 +152,7 @@ test('a clock that is set while the page is open is told, and moves no time that
   await ana.sees('before')
   for (const [hours, words] of [[49, '2 d 1 h ahead'], [0, null], [-30, '1 d 6 h behind']] as const) {
     await setClock(context, hours)
-    await ana.page.evaluate(() => { window.dispatchEvent(new Event('online')) }) // asks the server, as every few seconds
+    await ana.wake() // asks the server, as every few seconds
     if (words === null) await ana.page.getByText('This device’s clock').waitFor({ state: 'detached' })
     else await ana.page.getByText(`This device’s clock is ${words}.`).waitFor()
   }

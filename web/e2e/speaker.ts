@@ -1,5 +1,7 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 
+const atOnce = 100 // frames that are not acknowledged: a server refuses too many
+
 /** Somebody who speaks the protocol without the page, faster than a person could. */
 export class Speaker {
   private readonly page: Page
@@ -21,8 +23,12 @@ export class Speaker {
   }
 
   /** Says them in order and waits until all are stored; returns their seqs. */
-  say(texts: string[], more: { reply_to?: number } = {}): Promise<number[]> {
-    return this.store(texts.map((text) => ({ type: 'send', text, ...more })))
+  async say(texts: string[], more: { reply_to?: number } = {}): Promise<number[]> {
+    const seqs: number[] = []
+    for (let from = 0; from < texts.length; from += atOnce) {
+      seqs.push(...await this.store(texts.slice(from, from + atOnce).map((text) => ({ type: 'send', text, ...more }))))
+    }
+    return seqs
   }
 
   /** Reacts to a message. */

@@ -5,7 +5,7 @@ import { Speaker } from '../../e2e/speaker'
 const folder = join(import.meta.dirname, '../../../docs/images')
 
 const desktop = { viewport: { width: 1280, height: 800 } }
-const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true }
+const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 1.5, hasTouch: true, isMobile: true }
 
 type Take = (browser: Browser, base: string) => Promise<void>
 
@@ -55,7 +55,7 @@ class Crowd {
     await this.people.Mara?.react(praise, '❤')
     await this.people.Jonas?.react(praise, '❤')
     await this.say('Mara', 'How do I look at a single room again, from the log alone?')
-    await this.say('Jonas', '```\npartyline replay --room lobby --since 24h\n```')
+    await this.say('Jonas', '```\npartyline replay --room lobby\n```')
   }
 
   /** What is new when the reader comes back. */

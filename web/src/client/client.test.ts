@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Client } from './client'
-import { steadyClock, type Env, type Socket } from './env'
+import { steadyClock, type Env, type Socket, type Turns } from './env'
 import { memoryStore } from './store'
 
 class FakeSocket implements Socket {
@@ -15,7 +15,7 @@ class FakeSocket implements Socket {
   of(type: string) { return this.sent.filter((frame) => frame.type === type) }
 }
 
-function setup(store = memoryStore()) {
+function setup(store = memoryStore(), turns?: Turns) {
   const sockets: FakeSocket[] = []
   let keys = 0
   const env: Env = {
@@ -27,6 +27,7 @@ function setup(store = memoryStore()) {
       sockets.push(socket)
       return socket
     },
+    ...(turns && { turns }),
   }
   const client = new Client({ env, store, urls: ['ws://x/ws/chat/'], clientKey: 'k'.repeat(32), user: 'ana' }, 'lobby')
   client.start()
@@ -142,6 +143,38 @@ describe('a reconnect', () => {
     expect(t.shown().connection.name).toBe('stopped')
   })
 
+  it('is tried at once when the machine wakes up, and a silent connection is given up soon', () => {
+    const t = setup()
+    t.online()
+    t.last().onclose?.({ code: 1006, reason: '' })
+    t.client.wake()
+    expect(t.sockets).toHaveLength(2)
+    t.online()
+    t.last().give({ type: 'pong', t: t.last().of('ping')[0]?.t })
+    t.client.wake()
+    vi.advanceTimersByTime(2_900)
+    expect(t.shown().connection.name).toBe('online')
+    vi.advanceTimersByTime(200)
+    expect(t.shown().connection).toMatchObject({ name: 'waiting', why: 'silent' })
+  })
+
+  it('waits for its turn while nobody looks, and follows the tab that came through', () => {
+    const turn: { run?: (release: () => void) => void; up?: () => void; released: number } = { released: 0 }
+    const t = setup(memoryStore(), {
+      urgent: () => false, up: () => undefined, onUp: (listener) => { turn.up = listener },
+      ask: (run) => { turn.run = run; return () => undefined },
+    })
+    t.online()
+    t.last().onclose?.({ code: 1006, reason: '' })
+    vi.advanceTimersByTime(60_000)
+    expect(t.sockets).toHaveLength(1) // another tab has the turn
+    turn.run?.(() => { turn.released++ })
+    expect(t.sockets).toHaveLength(2)
+    expect(turn.released).toBe(0)
+    t.online()
+    expect(turn.released).toBe(1)
+  })
+
   it('comes back although the clock was set back by a day', () => {
     const t = setup()
     t.online()
@@ -213,6 +246,39 @@ describe('unsent messages', () => {
     expect(t.last().of('send').at(-1)?.text).toBe('two')
     expect(t.shown().unsent.map((e) => [e.change, e.failed])).toEqual([
       [{ kind: 'send', text: 'one' }, 'bad_text'], [{ kind: 'send', text: 'two' }, undefined]])
+  })
+
+  it('do not hit another message after the log was restored', () => {
+    const t = setup()
+    t.online()
+    t.event(6, 5, { uid: 'u1' })
+    t.last().onclose?.({ code: 1006, reason: '' })
+    t.client.edit(6, 'changed')
+    t.client.say('an answer', 6)
+    vi.advanceTimersByTime(500)
+    t.welcome()
+    t.joined({ reset: true, epoch: 'e2', last_seq: 9 })
+    expect(t.last().of('edit')).toEqual([])
+    expect(t.last().of('send')).toMatchObject([{ text: 'an answer' }])
+    expect(t.last().of('send')[0]).not.toHaveProperty('reply_to')
+    expect(t.shown().changes.map((e) => e.failed)).toEqual(['log_changed'])
+  })
+
+  it('that were tried under another name wait for their author', () => {
+    const before = setup()
+    before.online()
+    before.client.say('tried')
+    before.client.say('not tried')
+    before.client.stop()
+    const t = setup(before.store)
+    t.client.setUser('ben')
+    for (const key of t.client.foreignOutboxes()) t.client.adopt(key)
+    expect(t.shown().unsent.map(({ user, failed }) => [user, failed])).toEqual([['ana', 'name_changed'], ['ben', undefined]])
+  })
+
+  it('are refused when too many wait', () => {
+    const t = setup()
+    expect(Array.from({ length: 201 }, () => t.client.say('x')).filter(Boolean)).toHaveLength(200)
   })
 
   it('outlive the page, and are not shown beside their event', () => {
