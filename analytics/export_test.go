@@ -12,3 +12,9 @@ func (c Config) WithOptions(app, console *clickhouse.Options) Config {
 	c.options, c.consoleOptions, c.queryLimit = app, console, time.Minute
 	return c
 }
+
+// Patient makes questions wait for a slow machine.
+func (c Config) Patient() Config {
+	c.queryLimit = time.Minute
+	return c
+}

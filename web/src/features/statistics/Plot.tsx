@@ -62,6 +62,10 @@ function Numbers({ title, t, lines }: { title: string; t: number[]; lines: Line[
 
 const show = (value: number | null): string => (value === null ? '–' : String(Math.round(value * 100) / 100))
 
+// A point between two gaps is on no line.
+const alone: uPlot.Series.Points.Filter = ({ data }, series) =>
+  [...(data[series] ?? [])].flatMap((value, i, all) => (value != null && all[i - 1] == null && all[i + 1] == null ? [i] : []))
+
 function optionsOf(element: HTMLElement, shape: string): uPlot.Options {
   const [unit, max, lines] = JSON.parse(shape) as [string, number | null, [string, string, number[] | null][]]
   const color = (name: string) => () => {
@@ -76,7 +80,7 @@ function optionsOf(element: HTMLElement, shape: string): uPlot.Options {
     series: [
       { label: words.time },
       ...lines.map(([label, name, dash]): uPlot.Series => ({
-        label, stroke: color(name), width: 2, ...(dash && { dash }), points: { size: 5 }, value: (_, value: number | null) => (value === null ? '–' : `${show(value)} ${unit.startsWith('per') ? '' : unit}`),
+        label, stroke: color(name), width: 2, ...(dash && { dash }), points: { size: 5, show: true, filter: alone }, value: (_, value: number | null) => (value === null ? '–' : `${show(value)} ${unit.startsWith('per') ? '' : unit}`),
       })),
     ],
   }
