@@ -85,17 +85,19 @@ async function roundTrips(env: DiagEnv, socket: DiagSocket, inbox: Inbox, facts:
 async function sizes(env: DiagEnv, socket: DiagSocket, inbox: Inbox, facts: EchoFacts, cancelled: AbortSignal, ended: AbortSignal): Promise<void> {
   const patience = Math.min(limits.sizes, 600 + 10 * (median(facts.samples) ?? 100))
   const pulse = new Pulse(env)
+  // Asked anew each time: the compiler takes an earlier answer for the last one.
+  const gone = () => ended.aborted
   const all = [...textSizes.map((bytes) => ({ bytes, binary: false })), ...binarySizes.map((bytes) => ({ bytes, binary: true }))]
   for (const { bytes, binary } of all) {
     const result: SizeResult = { bytes, binary, returned: 'unknown' }
     facts.sizes.push(result)
     // One loss is evidence enough; what follows might wait behind it.
-    if (ended.aborted || facts.sizes.some((s) => s !== result && s.returned !== 'yes')) continue
+    if (gone() || facts.sizes.some((s) => s !== result && s.returned !== 'yes')) continue
     const answer = inbox.next((data) => (typeof data === 'string' ? data.length : data.byteLength) === bytes && typeof data !== 'string' === binary, patience, ended)
     socket.send(binary ? noise(bytes).buffer : printable(bytes))
     const came = await answer
     // Late on a busy machine is not lost, unless the connection ended.
-    const late = !ended.aborted && pulse.lateness() > busyMs
+    const late = !gone() && pulse.lateness() > busyMs
     result.returned = came ? 'yes' : cancelled.aborted || late ? 'unknown' : 'no'
   }
   pulse.stop()
