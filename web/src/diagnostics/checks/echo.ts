@@ -3,6 +3,7 @@ import type { EchoFacts, SizeResult } from '../evidence'
 import { median } from '../facts'
 import { limits } from '../limits'
 import { noise, printable } from './noise'
+import { busyMs, Pulse } from './pulse'
 import { attempt, withQuery } from './socket'
 
 /** Sizes around the steps of the frame header, RFC 6455 section 5.2. */
@@ -20,7 +21,7 @@ export async function measureEcho(env: DiagEnv, url: string, signal: AbortSignal
     use: async (socket, ended) => {
       const inbox = new Inbox(env, socket)
       await roundTrips(env, socket, inbox, facts, ended)
-      await sizes(socket, inbox, facts, signal, ended)
+      await sizes(env, socket, inbox, facts, signal, ended)
       await throughput(env, socket, inbox, facts, ended)
     },
   }, signal)
@@ -81,51 +82,25 @@ async function roundTrips(env: DiagEnv, socket: DiagSocket, inbox: Inbox, facts:
   pulse.stop()
 }
 
-const beat = 20 // milliseconds
-
-/** A timer that runs while something is measured, and how late it was. */
-class Pulse {
-  private readonly env: DiagEnv
-  private timer = 0
-  private due = 0
-  private worst = 0
-
-  constructor(env: DiagEnv) {
-    this.env = env
-    this.next()
-  }
-
-  /** The greatest lateness so far, of a beat that is due now too. */
-  lateness(): number {
-    return Math.max(this.worst, this.env.now() - this.due, 0)
-  }
-
-  stop(): void {
-    this.env.clearTimeout(this.timer)
-  }
-
-  private next(): void {
-    this.due = this.env.now() + beat
-    this.timer = this.env.setTimeout(() => {
-      this.worst = this.lateness()
-      this.next()
-    }, beat)
-  }
-}
-
-async function sizes(socket: DiagSocket, inbox: Inbox, facts: EchoFacts, cancelled: AbortSignal, ended: AbortSignal): Promise<void> {
+async function sizes(env: DiagEnv, socket: DiagSocket, inbox: Inbox, facts: EchoFacts, cancelled: AbortSignal, ended: AbortSignal): Promise<void> {
   const patience = Math.min(limits.sizes, 600 + 10 * (median(facts.samples) ?? 100))
+  const pulse = new Pulse(env)
+  // Asked anew each time: the compiler takes an earlier answer for the last one.
+  const gone = () => ended.aborted
   const all = [...textSizes.map((bytes) => ({ bytes, binary: false })), ...binarySizes.map((bytes) => ({ bytes, binary: true }))]
   for (const { bytes, binary } of all) {
     const result: SizeResult = { bytes, binary, returned: 'unknown' }
     facts.sizes.push(result)
     // One loss is evidence enough; what follows might wait behind it.
-    if (ended.aborted || facts.sizes.some((s) => s.returned === 'no')) continue
+    if (gone() || facts.sizes.some((s) => s !== result && s.returned !== 'yes')) continue
     const answer = inbox.next((data) => (typeof data === 'string' ? data.length : data.byteLength) === bytes && typeof data !== 'string' === binary, patience, ended)
     socket.send(binary ? noise(bytes).buffer : printable(bytes))
     const came = await answer
-    result.returned = came ? 'yes' : cancelled.aborted ? 'unknown' : 'no'
+    // Late on a busy machine is not lost, unless the connection ended.
+    const late = !gone() && pulse.lateness() > busyMs
+    result.returned = came ? 'yes' : cancelled.aborted || late ? 'unknown' : 'no'
   }
+  pulse.stop()
 }
 
 async function throughput(env: DiagEnv, socket: DiagSocket, inbox: Inbox, facts: EchoFacts, signal: AbortSignal): Promise<void> {

@@ -2,6 +2,7 @@ import type { DiagEnv, DiagSocket } from '../env'
 import type { Tri } from '../evidence'
 import { limits } from '../limits'
 import { printable } from './noise'
+import { busyMs, Pulse } from './pulse'
 
 /**
  * Bytes of the longest message that the contract promises to take: 4,000 code
@@ -14,10 +15,13 @@ export function fullMessage(env: DiagEnv, socket: DiagSocket, ended: AbortSignal
   return new Promise((resolve) => {
     const end = (result: Tri) => {
       env.clearTimeout(timer)
+      pulse.stop()
       ended.removeEventListener('abort', lost)
       resolve(result)
     }
-    const lost = () => { end(cancelled.aborted ? 'unknown' : 'no') }
+    const pulse = new Pulse(env)
+    // Late on a busy machine is not lost, unless the connection ended.
+    const lost = () => { end(cancelled.aborted || !ended.aborted && pulse.lateness() > busyMs ? 'unknown' : 'no') }
     const timer = env.setTimeout(lost, limits.full)
     ended.addEventListener('abort', lost, { once: true })
     socket.onmessage = ({ data }) => { if (typeof data === 'string' && isPong(data)) end('yes') }
