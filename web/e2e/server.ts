@@ -15,6 +15,7 @@ export class Server {
   private readonly dir: string
   private child: ChildProcess | null = null
   private ready: Ready | null = null
+  private removed = false
   readonly log: string[] = []
 
   private readonly flags: string[]
@@ -44,6 +45,7 @@ export class Server {
 
   /** Starts it, the second time on the ports of the first. */
   async start(): Promise<void> {
+    if (this.removed) throw new Error('the test is over') // one that timed out may still run
     const { http, ws } = this.ready ?? { http: '127.0.0.1:0', ws: '127.0.0.1:0' }
     const child = spawn(binary, ['serve', '--data-dir', join(this.dir, 'data'), '--http-addr', http, '--ws-addr', ws, '--log-format', 'json', ...this.flags], {
       cwd: this.dir, env: { HOME: this.dir, PATH: process.env.PATH, PARTYLINE_ANALYTICS_MODE: 'off', ...this.env }, stdio: ['ignore', 'ignore', 'pipe'],
@@ -68,6 +70,7 @@ export class Server {
   }
 
   async remove(): Promise<void> {
+    this.removed = true
     await this.kill()
     await rm(this.dir, { recursive: true, force: true })
   }
