@@ -224,17 +224,20 @@ func (r *reader) take(ctx context.Context, msg jetstream.Msg, meta *jetstream.Ms
 	r.decode(msg, meta)
 	r.next, r.last, r.lastAt, r.pending = meta.Sequence.Stream+1, meta.Sequence.Stream, meta.Timestamp, meta.NumPending
 	r.noteProgress(false)
-	if len(r.batch.Events)+len(r.batch.Reports) == 0 {
+	switch n := len(r.batch.Events) + len(r.batch.Reports); {
+	case n == 0:
 		r.noteProgress(true)
-		return r.buryDead(ctx, r.lastAt)
-	}
-	if len(r.batch.Events)+len(r.batch.Reports) >= r.cfg.Rows {
+	case n >= r.cfg.Rows:
 		if err := r.flush(ctx); err != nil {
 			return err
 		}
-		return r.rollUpDue(ctx)
+	default:
+		if err := r.flushDue(ctx); err != nil {
+			return err
+		}
 	}
-	if err := r.flushDue(ctx); err != nil {
+	// Not left to quiet moments: there may be none.
+	if err := r.rollUpDue(ctx); err != nil {
 		return err
 	}
 	return r.buryDead(ctx, r.lastAt)
