@@ -1,5 +1,6 @@
-import { useEffect, useState } from 'react'
+import { useCallback, useState } from 'react'
 import { adminToken } from './secrets'
+import { useAnswers } from './usePolled'
 
 /** A group of attempts, by path or by gateway. */
 export interface Group { name: string; attempts: number; succeeded: number; failed: number; success_rate: number; closes: number; abnormal_closes: number; handshake_avg_us: number }
@@ -64,28 +65,12 @@ async function get(url: string, signal: AbortSignal): Promise<{ data: unknown } 
  */
 export function useAsked<T>(url: string, every: number): Asked<T> {
   const [state, setState] = useState<Asked<T> & { url: string }>({ url, data: null, problem: null, at: 0 })
-  useEffect(() => {
-    const stop = new AbortController()
-    let busy = false
-    const run = async () => {
-      if (busy || document.visibilityState === 'hidden') return
-      busy = true
-      const answer = await get(url, AbortSignal.any([stop.signal, AbortSignal.timeout(patience)]))
-      busy = false
-      if (stop.signal.aborted) return
-      setState((old) => 'data' in answer
-        ? { url, data: answer.data as T, problem: null, at: Date.now() }
-        : { url, data: old.url === url ? old.data : null, problem: answer.problem, at: old.url === url ? old.at : 0 })
-    }
-    const asked = () => { void run() }
-    asked()
-    const timer = setInterval(asked, every)
-    document.addEventListener('visibilitychange', asked)
-    return () => {
-      stop.abort()
-      clearInterval(timer)
-      document.removeEventListener('visibilitychange', asked)
-    }
-  }, [url, every])
+  const ask = useCallback((signal: AbortSignal) => get(url, signal), [url])
+  const take = useCallback((answer: Awaited<ReturnType<typeof get>>) => {
+    setState((old) => 'data' in answer
+      ? { url, data: answer.data as T, problem: null, at: Date.now() }
+      : { url, data: old.url === url ? old.data : null, problem: answer.problem, at: old.url === url ? old.at : 0 })
+  }, [url])
+  useAnswers(ask, take, every, patience)
   return state
 }
