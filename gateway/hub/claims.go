@@ -51,11 +51,22 @@ func (h *Hub) closeExpired(now time.Time) {
 	if h.tokens == nil {
 		return
 	}
-	for _, s := range h.sessions() {
-		if s.claims.Load().Expired(now) {
-			f := bye("token_expired")
-			s.conn.Close(ws.CloseTokenExpired, "token expired", f)
-			f.Release()
+	var expired []*session
+	for i := range h.users {
+		u := &h.users[i]
+		u.mu.Lock()
+		for _, list := range u.sessions {
+			for _, s := range list {
+				if s.claims.Load().Expired(now) {
+					expired = append(expired, s)
+				}
+			}
 		}
+		u.mu.Unlock()
+	}
+	for _, s := range expired {
+		f := bye("token_expired")
+		s.conn.Close(ws.CloseTokenExpired, "token expired", f)
+		f.Release()
 	}
 }
