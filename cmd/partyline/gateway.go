@@ -114,11 +114,7 @@ func (g *gatewayParts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if tcp, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
 		local = tcp.AddrPort()
 	}
-	listener := "ws"
-	if r.TLS != nil {
-		listener = "wss"
-	}
-	g.engine.Upgrade(w, r, g.recorder.Begin(remote, local, listener))
+	g.engine.Upgrade(w, r, g.recorder.Begin(remote, local))
 }
 
 // drain ends all connections, spread over a time.

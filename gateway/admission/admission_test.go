@@ -219,7 +219,7 @@ func TestRate(t *testing.T) {
 		if ref := open("192.0.2.8:1"); ref != nil {
 			t.Errorf("another address: %+v", ref)
 		}
-		time.Sleep(ref.RetryAfter) //nolint:forbidigo // the clock of the bubble
+		<-time.After(ref.RetryAfter) // by the clock of the bubble
 		if ref := open("192.0.2.7:3"); ref != nil {
 			t.Errorf("after the wait: %+v", ref)
 		}

@@ -248,7 +248,7 @@ func TestThePage(t *testing.T) {
 func TestTraceTellsStrangersNothingPrivate(t *testing.T) {
 	t.Parallel()
 	fx := setup(t)
-	attempt := fx.recorder.Begin(netip.MustParseAddrPort("192.0.2.7:4711"), netip.MustParseAddrPort("127.0.0.1:8001"), "ws")
+	attempt := fx.recorder.Begin(netip.MustParseAddrPort("192.0.2.7:4711"), netip.MustParseAddrPort("127.0.0.1:8001"))
 	attempt.Describe(func(r *lc.Row) {
 		r.Trace, r.Host, r.Origin, r.UserAgent = "0123456789abcdef", "secret-host", "https://secret.example", "secret-agent"
 		r.Headers = []lc.Header{{Name: "Upgrade", Value: "websocket"}, {Name: "Via", Value: "secret-proxy"}}

@@ -257,7 +257,7 @@ func (a *Attempt) rememberStep(step lc.Step) {
 
 // Begin starts the record of an attempt with stage accept. On a nil *Recorder
 // it returns nil, which records nothing.
-func (r *Recorder) Begin(remote, local netip.AddrPort, _ string) *Attempt {
+func (r *Recorder) Begin(remote, local netip.AddrPort) *Attempt {
 	if r == nil {
 		return nil
 	}

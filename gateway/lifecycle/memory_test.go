@@ -26,7 +26,7 @@ func newRecorder(gateway string) *Recorder {
 
 // begin begins an attempt that named a trace.
 func begin(r *Recorder, from, trace string) *Attempt {
-	a := r.Begin(netip.AddrPortFrom(netip.MustParseAddr(from), 999), netip.AddrPort{}, "ws")
+	a := r.Begin(netip.AddrPortFrom(netip.MustParseAddr(from), 999), netip.AddrPort{})
 	a.Describe(func(row *lc.Row) { row.Trace, row.Path, row.UserAgent = trace, "/ws/chat/", "test" })
 	return a
 }
@@ -174,7 +174,7 @@ func TestDescribeOwnsItsTexts(t *testing.T) {
 	head := strings.Repeat("Cookie: secret\r\n", 100) + testTrace
 	from := uintptr(unsafe.Pointer(unsafe.StringData(head)))
 	r := newRecorder("g1")
-	a := r.Begin(netip.AddrPort{}, netip.AddrPort{}, "ws")
+	a := r.Begin(netip.AddrPort{}, netip.AddrPort{})
 	a.Describe(func(row *lc.Row) {
 		row.Trace, row.Host = head[len(head)-len(testTrace):], head[:6]
 		row.Headers = []lc.Header{{Name: "Via", Value: head[8:14]}}
@@ -207,11 +207,11 @@ func TestDropsAreReported(t *testing.T) {
 		return err
 	}, slog.New(slog.DiscardHandler))
 	var batches uint64
-	r.Begin(netip.AddrPort{}, netip.AddrPort{}, "ws").Close(0, "client", "")
+	r.Begin(netip.AddrPort{}, netip.AddrPort{}).Close(0, "client", "")
 	for range 3 {
 		r.flush(t.Context(), &batches)
 	}
-	r.Begin(netip.AddrPort{}, netip.AddrPort{}, "ws").Close(0, "client", "")
+	r.Begin(netip.AddrPort{}, netip.AddrPort{}).Close(0, "client", "")
 	r.flush(t.Context(), &batches)
 	down = false
 	r.flush(t.Context(), &batches)

@@ -18,7 +18,7 @@ import (
 func TestNilAttemptRecordsNothing(t *testing.T) {
 	t.Parallel()
 	var r *Recorder
-	a := r.Begin(netip.AddrPort{}, netip.AddrPort{}, "ws")
+	a := r.Begin(netip.AddrPort{}, netip.AddrPort{})
 	a.Describe(func(*lc.Row) { t.Error("described") })
 	a.Stage(lc.StageRequest)
 	a.Refuse(lc.StageOrigin, 403, events.Code("origin_refused"), "")
@@ -41,7 +41,7 @@ func TestRefusedAttemptIsPublishedMaskedAndOnce(t *testing.T) {
 		got = append(got, rows...)
 		return err
 	}, slog.New(slog.DiscardHandler))
-	a := r.Begin(netip.MustParseAddrPort("192.0.2.77:999"), netip.AddrPort{}, "ws")
+	a := r.Begin(netip.MustParseAddrPort("192.0.2.77:999"), netip.AddrPort{})
 	a.Stage(lc.StageRequest)
 	a.Refuse(lc.StageOrigin, 403, events.Code("origin_refused"), "fixed")
 	a.Close(0, "server", "")
@@ -83,7 +83,7 @@ func TestRowsOfAnAttemptShareTheirColumns(t *testing.T) {
 	t.Parallel()
 	agent := strings.Repeat("agent ", 40)
 	rows := rowsOf(t, func(r *Recorder) {
-		a := r.Begin(netip.MustParseAddrPort("192.0.2.77:999"), netip.MustParseAddrPort("192.0.2.1:8001"), "ws")
+		a := r.Begin(netip.MustParseAddrPort("192.0.2.77:999"), netip.MustParseAddrPort("192.0.2.1:8001"))
 		a.Describe(func(row *lc.Row) { row.UserAgent, row.Path = agent, "/ws/chat/" })
 		a.Stage(lc.StageRequest)
 		a.Describe(func(row *lc.Row) { row.UserHash = "0123456789abcdef" })
@@ -124,7 +124,7 @@ func TestFullQueueDropsTheOldest(t *testing.T) {
 	const n = maxQueued * 2 / 5 // three rows each
 	rows := rowsOf(t, func(r *Recorder) {
 		for range n {
-			a := r.Begin(netip.AddrPort{}, netip.AddrPort{}, "ws")
+			a := r.Begin(netip.AddrPort{}, netip.AddrPort{})
 			a.Stage(lc.StageUpgraded)
 			a.Close(1000, "client", "")
 		}
@@ -149,7 +149,7 @@ func TestOpenAttemptIsSmall(t *testing.T) {
 		t.Errorf("%d bytes", size)
 	}
 	r := newRecorder("g1")
-	a := r.Begin(netip.MustParseAddrPort("192.0.2.77:999"), netip.AddrPort{}, "ws")
+	a := r.Begin(netip.MustParseAddrPort("192.0.2.77:999"), netip.AddrPort{})
 	a.Stage(lc.StageUpgraded)
 	if n := testing.AllocsPerRun(100, func() { a.Stage(lc.StageJoined) }); n > 1 { // the text of the id
 		t.Errorf("%v allocations", n)
@@ -162,7 +162,7 @@ func BenchmarkConnect(b *testing.B) {
 	var batches uint64
 	b.ReportAllocs()
 	for b.Loop() {
-		a := r.Begin(from, to, "ws")
+		a := r.Begin(from, to)
 		a.Describe(func(row *lc.Row) {
 			row.Host, row.Path, row.UserAgent = "localhost:8001", "/ws/chat/", "Mozilla/5.0 (X11; Linux x86_64)"
 		})
@@ -200,7 +200,7 @@ func stopDuringFlush(t *testing.T) {
 	}, slog.New(slog.DiscardHandler))
 	const attempts = 1000
 	for range attempts {
-		a := r.Begin(netip.MustParseAddrPort("192.0.2.77:999"), netip.AddrPort{}, "ws")
+		a := r.Begin(netip.MustParseAddrPort("192.0.2.77:999"), netip.AddrPort{})
 		a.Stage(lc.StageRequest)
 		a.Close(1006, "network", "")
 	}
@@ -224,7 +224,7 @@ func TestStopIsBounded(t *testing.T) {
 			return ctx.Err()
 		}, slog.New(slog.DiscardHandler))
 		for range 1000 {
-			r.Begin(netip.MustParseAddrPort("192.0.2.77:999"), netip.AddrPort{}, "ws").Close(1006, "network", "")
+			r.Begin(netip.MustParseAddrPort("192.0.2.77:999"), netip.AddrPort{}).Close(1006, "network", "")
 		}
 		began := time.Now()
 		if err := r.Run(ctx); err != nil {

@@ -146,7 +146,7 @@ func TestLargeAnswersAreCut(t *testing.T) {
 	answering(t, a.nc, "b")
 	agent := string(make([]byte, 8<<10)) // six bytes each in JSON
 	for i := range maxAttempts {
-		at := b.rec.Begin(addrPort(i), netip.AddrPort{}, "ws")
+		at := b.rec.Begin(addrPort(i), netip.AddrPort{})
 		at.Describe(func(r *lc.Row) { r.Trace, r.UserAgent, r.ClientIP = testTrace, agent, addrPort(0).Addr() })
 		at.Stage(lc.StageRequest)
 	}

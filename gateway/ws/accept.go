@@ -19,14 +19,9 @@ var goingAway = CloseInfo{CloseGoingAway, ByServer, "server is shutting down"}
 // accepted takes a socket from a listener: limits at once, all that waits on a
 // goroutine.
 func (e *engine) accepted(ctx context.Context, nc net.Conn) {
-	_, secure := nc.(*tls.Conn)
 	var a *lifecycle.Attempt
 	if e.cfg.Recorder != nil {
-		listener := "ws"
-		if secure {
-			listener = "wss"
-		}
-		a = e.cfg.Recorder.Begin(addrPort(nc.RemoteAddr()), addrPort(nc.LocalAddr()), listener)
+		a = e.cfg.Recorder.Begin(addrPort(nc.RemoteAddr()), addrPort(nc.LocalAddr()))
 	}
 	s, ref := e.admit(nc)
 	if ref != nil {

@@ -12,9 +12,8 @@ import (
 )
 
 // Recorder begins the record of an attempt; *lifecycle.Recorder is one.
-// listener is "ws" or "wss".
 type Recorder interface {
-	Begin(remote, local netip.AddrPort, listener string) *lifecycle.Attempt
+	Begin(remote, local netip.AddrPort) *lifecycle.Attempt
 }
 
 // Config bounds an engine. Zero values take the defaults given here; negative

@@ -83,7 +83,7 @@ func (e *epoll) accepted(a *acceptor, fd int32, remote netip.AddrPort) {
 		h.local = localAddr(int(fd))
 	}
 	if e.cfg.Recorder != nil {
-		h.attempt = e.cfg.Recorder.Begin(h.remote, h.local, "ws")
+		h.attempt = e.cfg.Recorder.Begin(h.remote, h.local)
 	}
 	c := &econn{fd: fd, hs: h}
 	ref := e.gate.enter(&c.ticket, true)
